@@ -1,0 +1,128 @@
+//! Host-key documents and the keys in them.
+
+use crate::Error;
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Public};
+use openssl::x509::X509;
+use std::fmt;
+
+/// Bytes of one affine coordinate on the wire: P-521's 66, padded on the left with zeros.
+const COORDINATE: usize = 80;
+
+/// SHA-256 over the 160 bytes of a host key's public coordinates: how requests and headers name a machine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostKeyHash(pub [u8; 32]);
+
+impl fmt::Display for HostKeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for HostKeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A host-key document that nobody has judged yet.
+#[derive(Clone, Debug)]
+pub struct HostKeyDocument {
+    certificate: X509,
+    key: HostKey,
+}
+
+#[derive(Clone, Debug)]
+struct HostKey {
+    public: PKey<Public>,
+    coordinates: [u8; 2 * COORDINATE],
+    hash: HostKeyHash,
+}
+
+impl HostKeyDocument {
+    /// The document in `certificate`, whose key must be EC P-521.
+    pub fn from_certificate(certificate: X509) -> Result<Self, Error> {
+        let public = certificate.public_key()?;
+        let ec = public.ec_key().map_err(|_| Error::NotP521 { found: key_name(&public) })?;
+        if ec.group().curve_name() != Some(Nid::SECP521R1) {
+            return Err(Error::NotP521 { found: key_name(&public) });
+        }
+        let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
+        ec.public_key().affine_coordinates(ec.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
+        let mut coordinates = [0; 2 * COORDINATE];
+        let (left, right) = coordinates.split_at_mut(COORDINATE);
+        left.copy_from_slice(&x.to_vec_padded(COORDINATE as i32)?);
+        right.copy_from_slice(&y.to_vec_padded(COORDINATE as i32)?);
+        let hash = HostKeyHash(openssl::sha::sha256(&coordinates));
+        Ok(Self { certificate, key: HostKey { public, coordinates, hash } })
+    }
+
+    /// The certificate as it was read.
+    pub fn certificate(&self) -> &X509 {
+        &self.certificate
+    }
+
+    /// How requests name this key.
+    pub fn hash(&self) -> HostKeyHash {
+        self.key.hash
+    }
+
+    /// Uses the key without any check of where it comes from. Whoever made the document can then read
+    /// every request built for it: say so to the user.
+    pub fn trust_unverified(self) -> TrustedHostKey {
+        TrustedHostKey(self.key)
+    }
+
+    /// The verifier's way: only called after every rule held.
+    #[expect(dead_code, reason = "the verifier, which calls it, comes next")]
+    pub(crate) fn trust_verified(&self) -> TrustedHostKey {
+        TrustedHostKey(self.key.clone())
+    }
+}
+
+/// A host key that may stand in a request: verified, or trusted by explicit wish.
+#[derive(Clone, Debug)]
+pub struct TrustedHostKey(HostKey);
+
+impl TrustedHostKey {
+    /// The EC P-521 public key.
+    pub fn public_key(&self) -> &PKey<Public> {
+        &self.0.public
+    }
+
+    /// X then Y, each big-endian and padded on the left with zeros to 80 bytes.
+    pub fn coordinates(&self) -> &[u8; 2 * COORDINATE] {
+        &self.0.coordinates
+    }
+
+    /// SHA-256 over [`TrustedHostKey::coordinates`].
+    pub fn hash(&self) -> HostKeyHash {
+        self.0.hash
+    }
+}
+
+fn key_name(key: &PKey<Public>) -> String {
+    let name = match key.ec_key() {
+        Ok(ec) => ec.group().curve_name().and_then(|nid| nid.short_name().ok()).unwrap_or("EC of an unnamed curve"),
+        Err(_) => key.id_name(),
+    };
+    format!("{name} ({} bits)", key.bits())
+}
+
+/// Not in the openssl crate: the name of a key type.
+trait IdName {
+    fn id_name(&self) -> &'static str;
+}
+
+impl IdName for PKey<Public> {
+    fn id_name(&self) -> &'static str {
+        use openssl::pkey::Id;
+        match self.id() {
+            Id::RSA => "RSA",
+            Id::ED25519 => "Ed25519",
+            Id::ED448 => "Ed448",
+            _ => "of another type",
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! From `argv[0]` to the applet that answers.
+
+use crate::System;
+use crate::error::{Failure, Outcome};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// A tool of the suite.
+pub struct Applet {
+    /// What it is called by.
+    pub name: &'static str,
+    /// One line for `pvtools --list`.
+    pub about: &'static str,
+    /// Its command line, for man pages and completions.
+    pub command: fn() -> clap::Command,
+    run: fn(&[OsString], &mut System) -> Result<Outcome, Failure>,
+}
+
+impl Applet {
+    /// All applets, in the order of the alphabet.
+    pub const ALL: &[Self] = &[];
+
+    /// The applet called `name`.
+    pub fn named(name: &OsStr) -> Option<&'static Self> {
+        Self::ALL.iter().find(|applet| OsStr::new(applet.name) == name)
+    }
+}
+
+/// Runs the applet that `args[0]` names, or that `args[1]` names when called as `pvtools`; prints what
+/// went wrong; returns the exit code.
+///
+/// The name decides nothing about rights (no applet is setuid), so `argv[0]` is good enough.
+pub fn run(args: &[OsString], system: &mut System) -> ExitCode {
+    let called = args.first().and_then(|name| Path::new(name).file_name()).unwrap_or_default();
+    let result = match Applet::named(called) {
+        Some(applet) => (applet.run)(args, system),
+        None => umbrella(args, system),
+    };
+    result.and_then(|outcome| system.finish().map(|()| outcome)).unwrap_or_else(|failure| failure.report(system)).into()
+}
+
+/// `pvtools` itself.
+fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
+    let Some(first) = args.get(1) else {
+        system.complain(&usage());
+        return Ok(Outcome::Status(1));
+    };
+    if let Some(applet) = Applet::named(first) {
+        return (applet.run)(&args[1..], system);
+    }
+    match first.to_str() {
+        Some("--list") => {
+            for applet in Applet::ALL {
+                system.print(&format!("{}\n", applet.name))?;
+            }
+            Ok(Outcome::Done)
+        }
+        Some("--version" | "-V") => {
+            system.print(&format!("pvtools {}\n", env!("CARGO_PKG_VERSION")))?;
+            Ok(Outcome::Done)
+        }
+        Some("--help" | "-h" | "help") => {
+            system.print(&usage())?;
+            Ok(Outcome::Done)
+        }
+        _ => Err(Failure::usage(1, format!("error: no applet is called '{}'\n\n{}", first.to_string_lossy(), usage()))),
+    }
+}
+
+fn usage() -> String {
+    let mut text = String::from(
+        "Tools for IBM Secure Execution for Linux\n\n\
+         Usage: pvtools APPLET [ARGUMENTS]...\n       \
+         pvtools --list | --version | --help\n\n\
+         A link to pvtools that has the name of an applet runs that applet.\n\nApplets:\n",
+    );
+    for applet in Applet::ALL {
+        text.push_str(&format!("  {:<14} {}\n", applet.name, applet.about));
+    }
+    text
+}

@@ -1,0 +1,49 @@
+//! Input files: read with a limit, errors that name the file.
+
+use crate::System;
+use anyhow::{Context, bail, ensure};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Reads all of `path`, which may hold `limit` bytes at most. `what` says in errors what the file is.
+/// The bytes are wiped when they are dropped: they may be a secret.
+pub(crate) fn read(path: &Path, limit: usize, what: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let file = open(path, what)?;
+    read_from(file, limit).with_context(|| cannot_read(path, what))
+}
+
+/// Like [`read`], but `-` is standard input.
+pub(crate) fn read_or_stdin(
+    path: &Path,
+    limit: usize,
+    what: &str,
+    system: &mut System,
+) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    if path == Path::new("-") {
+        return read_from(&mut system.stdin, limit).with_context(|| format!("Cannot read {what} from standard input"));
+    }
+    read(path, limit, what)
+}
+
+/// Opens a file for reading; a directory is refused here, where Linux would only refuse to read it.
+pub(crate) fn open(path: &Path, what: &str) -> anyhow::Result<File> {
+    let file = File::open(path).with_context(|| cannot_read(path, what))?;
+    if file.metadata().with_context(|| cannot_read(path, what))?.is_dir() {
+        bail!("{}: it is a directory", cannot_read(path, what));
+    }
+    Ok(file)
+}
+
+fn cannot_read(path: &Path, what: &str) -> String {
+    format!("Cannot read {what} at '{}'", path.display())
+}
+
+fn read_from(source: impl Read, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    // Room for everything from the start: a growing buffer would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(1 << 16) + 1));
+    source.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() <= limit, "it is larger than {limit} bytes");
+    Ok(bytes)
+}

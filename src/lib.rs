@@ -1,0 +1,23 @@
+#![forbid(unsafe_code)]
+//! pvtools: the command-line tools for IBM Secure Execution for Linux in one binary.
+//!
+//! [`run`] takes the arguments and a [`System`], finds the applet that `argv[0]` (or the first argument
+//! behind `pvtools`) names, and returns its exit code. An applet is thin: it turns arguments into calls
+//! of the library crates and prints what they answer.
+//!
+//! ```text
+//! argv ── applet ── pvextract-hdr ── sehdr
+//!                ├─ pvsecret ─────── hostkey, sehdr, uvrequest, uvdevice
+//!                ├─ pvattest ─────── hostkey, sehdr, uvrequest, uvdevice
+//!                └─ pvapconfig ───── apbus, uvdevice
+//! ```
+
+mod applet;
+mod cli;
+mod error;
+mod input;
+mod output;
+mod system;
+
+pub use applet::{Applet, run};
+pub use system::System;

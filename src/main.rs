@@ -1,0 +1,9 @@
+//! The one binary: collects the arguments and the real system, and hands over.
+
+use pvtools::System;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    pvtools::run(&args, &mut System::live())
+}

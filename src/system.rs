@@ -1,0 +1,93 @@
+//! Everything an applet needs from the machine, so that tests can give another one.
+
+use crate::error::Failure;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// How much an applet says on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+/// The machine an applet runs on.
+pub struct System {
+    /// Where requested data is read from when a file is called `-`.
+    pub stdin: Box<dyn Read>,
+    /// Where requested data goes.
+    pub stdout: Box<dyn Write>,
+    /// Where all talk goes.
+    pub stderr: Box<dyn Write>,
+    /// What `/sys` and `/run` are looked up below: `/`.
+    pub root: PathBuf,
+    /// The clock.
+    pub now: fn() -> SystemTime,
+    pub(crate) level: Level,
+}
+
+impl System {
+    /// The real one.
+    pub fn live() -> Self {
+        Self::new(Box::new(io::stdin()), Box::new(io::stdout()), Box::new(io::stderr()))
+    }
+
+    /// The real one but for its streams.
+    pub fn new(stdin: Box<dyn Read>, stdout: Box<dyn Write>, stderr: Box<dyn Write>) -> Self {
+        Self { stdin, stdout, stderr, root: PathBuf::from("/"), now: SystemTime::now, level: Level::Warn }
+    }
+
+    /// Requested data, to stdout.
+    pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
+        self.print_bytes(text.as_bytes())
+    }
+
+    /// Requested data, to stdout.
+    pub(crate) fn print_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stdout.write_all(bytes).map_err(stdout_failure)
+    }
+
+    /// Stdout is complete only when it could be flushed.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        self.stdout.flush().map_err(stdout_failure)
+    }
+
+    /// To stderr at every level. Nothing can be done when stderr is gone.
+    pub(crate) fn complain(&mut self, text: &str) {
+        let _ = self.stderr.write_all(text.as_bytes());
+    }
+
+    /// A line of talk.
+    pub(crate) fn say(&mut self, level: Level, line: &str) {
+        if level <= self.level {
+            let prefix = if level == Level::Debug { "DEBUG: " } else { "" };
+            self.complain(&format!("{prefix}{line}\n"));
+        }
+    }
+
+    /// A warning or the line that reports success: the reference gives both the same level.
+    pub(crate) fn warn(&mut self, line: &str) {
+        self.say(Level::Warn, line);
+    }
+
+    /// Progress, from `-v` on.
+    pub(crate) fn info(&mut self, line: &str) {
+        self.say(Level::Info, line);
+    }
+
+    /// Detail, from `-vv` on.
+    pub(crate) fn debug(&mut self, line: &str) {
+        self.say(Level::Debug, line);
+    }
+}
+
+fn stdout_failure(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
+        _ => Failure::Failed(anyhow::Error::new(error).context("cannot write to standard output")),
+    }
+}
