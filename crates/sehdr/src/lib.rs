@@ -1,2 +1,31 @@
 #![forbid(unsafe_code)]
-//! The Secure Execution header.
+//! The Secure Execution header (SE header): find it in a boot image, parse it, give its boot tags.
+//!
+//! The header stands in front of an encrypted boot image. It carries the image's keys, encrypted for the
+//! machines that may run it, and the digests that identify the image. This crate decrypts nothing.
+//!
+//! ```text
+//! image:   boot loader ─ 0xc000 metadata block (newer images) ─ 0x14000 SE header ─ encrypted components
+//! header:  fixed part 0x1a0 ─ key slots, 80 bytes each ─ encrypted part ─ tag, 16 bytes
+//! ```
+//!
+//! ```
+//! # fn main() -> Result<(), sehdr::Error> {
+//! # let image = vec![0; 4096];
+//! let found = sehdr::locate(&mut std::io::Cursor::new(image), sehdr::Search::Everywhere);
+//! match found.and_then(|found| sehdr::SeHeader::parse(&found.bytes)) {
+//!     Ok(header) => println!("{:?}", header.boot_tags()),
+//!     Err(sehdr::Error::NotFound) => println!("not an SE image"),
+//!     Err(error) => return Err(error),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod header;
+mod locate;
+
+pub use error::Error;
+pub use header::{BootTags, FIXED_SIZE, KEY_SLOT_SIZE, MAGIC, MAX_SIZE, SeHeader, VERSION_1};
+pub use locate::{DEFAULT_COUNT, DEFAULT_SKIP, Found, PAGE_SIZE, Search, locate};

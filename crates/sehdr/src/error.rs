@@ -1,0 +1,51 @@
+use std::io;
+
+/// Why there is no usable SE header.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No page that was looked at begins with the magic `IBMSecEx`.
+    #[error("does not contain an SE header")]
+    NotFound,
+    /// The image metadata names an offset at which there is no SE header.
+    #[error("the image metadata at 0xc000 names an SE header at offset {offset:#x}, but there is none")]
+    NotWhereStated {
+        /// The offset that the metadata names.
+        offset: u64,
+    },
+    /// The input ends inside the header.
+    #[error(
+        "the SE header at offset {offset:#x} says it is {size} bytes long, but the file ends {missing} bytes earlier"
+    )]
+    Truncated {
+        /// Where the header begins.
+        offset: u64,
+        /// The size it states.
+        size: u32,
+        /// How many bytes are not there.
+        missing: u64,
+    },
+    /// The size in the header cannot be right.
+    #[error("the SE header states a size of {size} bytes; {reason}")]
+    Size {
+        /// The size it states.
+        size: u32,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The header is of a version this program does not know.
+    #[error("the SE header has version {0:#x}, but only version 0x100 is known")]
+    Version(u32),
+    /// A number of key slots that no header has.
+    #[error("the SE header states {0} key slots; there must be 1 to 255")]
+    KeySlots(u64),
+    /// The header does not begin with its magic.
+    #[error("an SE header begins with 'IBMSecEx', this does not")]
+    Magic,
+    /// A field is cut.
+    #[error("the SE header is cut")]
+    Wire(#[from] wire::Error),
+    /// Reading failed.
+    #[error("cannot read")]
+    Io(#[from] io::Error),
+}

@@ -1,0 +1,298 @@
+//! The header itself.
+
+use crate::Error;
+use wire::Reader;
+use zerocopy::big_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// What an SE header begins with.
+pub const MAGIC: [u8; 8] = *b"IBMSecEx";
+/// The only version there is.
+pub const VERSION_1: u32 = 0x100;
+/// Bytes before the key slots.
+pub const FIXED_SIZE: usize = size_of::<FixedPart>();
+/// Bytes of one key slot: host-key hash 32, wrapped key 32, tag 16.
+pub const KEY_SLOT_SIZE: usize = 80;
+/// No header is larger: a larger size is a damaged or hostile file.
+pub const MAX_SIZE: u32 = 64 * 1024;
+
+const TAG_SIZE: usize = 16;
+/// CCK 32, image key 64, PSW 16, secret control flags 8, number of optional items 4, reserved 4.
+const MIN_ENCRYPTED_SIZE: u64 = 128;
+
+/// The part in front of the key slots. All fields are big-endian.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0x000 | 8 | magic `IBMSecEx` |
+/// | 0x008 | 4 | version, 0x100 |
+/// | 0x00c | 4 | size of the whole header |
+/// | 0x010 | 12 | initialization vector of the encrypted part |
+/// | 0x01c | 4 | reserved |
+/// | 0x020 | 8 | number of key slots |
+/// | 0x028 | 8 | size of the encrypted part |
+/// | 0x030 | 8 | number of encrypted pages of the image |
+/// | 0x038 | 8 | plaintext control flags (PCF) |
+/// | 0x040 | 160 | public coordinates of the customer's key, X then Y, 80 bytes each |
+/// | 0x0e0 | 64 | page-list digest (PLD) |
+/// | 0x120 | 64 | address-list digest (ALD) |
+/// | 0x160 | 64 | tweak-list digest (TLD) |
+///
+/// Source: observed in images made for machines of the z15 and later, and confirmed by decryption.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct FixedPart {
+    magic: [u8; 8],
+    version: U32,
+    size: U32,
+    iv: [u8; 12],
+    reserved: [u8; 4],
+    key_slots: U64,
+    encrypted_size: U64,
+    encrypted_pages: U64,
+    plaintext_control_flags: U64,
+    customer_coordinates: [u8; 160],
+    page_list_digest: [u8; 64],
+    address_list_digest: [u8; 64],
+    tweak_list_digest: [u8; 64],
+}
+
+const _: () = assert!(size_of::<FixedPart>() == 0x1a0);
+
+/// What identifies an image to the ultravisor: requests that carry these tags work for this image alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootTags {
+    /// Digest of the image's encrypted pages (PLD).
+    pub page_list_digest: [u8; 64],
+    /// Digest of their addresses (ALD).
+    pub address_list_digest: [u8; 64],
+    /// Digest of their tweaks (TLD).
+    pub tweak_list_digest: [u8; 64],
+    /// The header's own GCM tag, its last 16 bytes.
+    pub tag: [u8; 16],
+}
+
+/// A version 1 header whose sizes agree with each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeHeader {
+    fixed: Box<[u8; FIXED_SIZE]>,
+    host_key_hashes: Vec<[u8; 32]>,
+    size: u32,
+    encrypted_size: u64,
+    boot_tags: BootTags,
+}
+
+/// The size that a header states, and its version: all that is needed to cut it out of a file.
+pub(crate) struct Stated {
+    pub(crate) version: u32,
+    pub(crate) size: u32,
+}
+
+impl Stated {
+    /// Bytes needed to know it.
+    pub(crate) const PREFIX: usize = 16;
+
+    pub(crate) fn parse(prefix: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(prefix);
+        if reader.array("magic")? != MAGIC {
+            return Err(Error::Magic);
+        }
+        let (version, size) = (reader.u32("version")?, reader.u32("size")?);
+        let smallest = FIXED_SIZE + KEY_SLOT_SIZE + TAG_SIZE;
+        if size > MAX_SIZE {
+            return Err(Error::Size { size, reason: format!("no SE header is larger than {MAX_SIZE} bytes") });
+        }
+        if u64::from(size) < smallest as u64 + MIN_ENCRYPTED_SIZE {
+            let smallest = smallest as u64 + MIN_ENCRYPTED_SIZE;
+            return Err(Error::Size { size, reason: format!("no SE header is smaller than {smallest} bytes") });
+        }
+        Ok(Self { version, size })
+    }
+}
+
+impl SeHeader {
+    /// Parses a header that begins at the first byte. Bytes behind its end are not looked at, for a
+    /// header may stand in front of others.
+    ///
+    /// # Errors
+    /// [`Error::Magic`], [`Error::Version`], [`Error::Size`], [`Error::KeySlots`], or [`Error::Wire`] when
+    /// `bytes` ends inside the header.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let stated = Stated::parse(bytes)?;
+        if stated.version != VERSION_1 {
+            return Err(Error::Version(stated.version));
+        }
+        let mut reader = Reader::new(bytes);
+        let raw: [u8; FIXED_SIZE] = reader.array("fixed part of the SE header")?;
+        let fixed = FixedPart::read_from_bytes(&raw).map_err(|_| Error::Magic)?;
+        let (slots, encrypted_size) = (fixed.key_slots.get(), fixed.encrypted_size.get());
+        if !(1..=255).contains(&slots) {
+            return Err(Error::KeySlots(slots));
+        }
+        let parts = FIXED_SIZE as u64 + slots * KEY_SLOT_SIZE as u64 + TAG_SIZE as u64;
+        if encrypted_size < MIN_ENCRYPTED_SIZE || Some(u64::from(stated.size)) != parts.checked_add(encrypted_size) {
+            return Err(Error::Size {
+                size: stated.size,
+                reason: format!("{slots} key slots and {encrypted_size} encrypted bytes do not add up to that"),
+            });
+        }
+        let host_key_hashes = (0..slots)
+            .map(|_| {
+                let hash = reader.array("host-key hash of a key slot")?;
+                reader.bytes(KEY_SLOT_SIZE - 32, "wrapped key of a key slot")?;
+                Ok(hash)
+            })
+            .collect::<Result<_, Error>>()?;
+        // It is below MAX_SIZE, as it is a part of the whole.
+        reader.bytes(usize::try_from(encrypted_size).unwrap_or(usize::MAX), "encrypted part of the SE header")?;
+        let tag = reader.array("tag of the SE header")?;
+        Ok(Self {
+            fixed: Box::new(raw),
+            host_key_hashes,
+            size: stated.size,
+            encrypted_size,
+            boot_tags: BootTags {
+                page_list_digest: fixed.page_list_digest,
+                address_list_digest: fixed.address_list_digest,
+                tweak_list_digest: fixed.tweak_list_digest,
+                tag,
+            },
+        })
+    }
+
+    /// What identifies the image.
+    pub fn boot_tags(&self) -> &BootTags {
+        &self.boot_tags
+    }
+
+    /// Bytes of the whole header.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// SHA-256 over the public coordinates of each host key that can open the header, in slot order.
+    pub fn host_key_hashes(&self) -> &[[u8; 32]] {
+        &self.host_key_hashes
+    }
+
+    /// Bytes of the encrypted part.
+    pub fn encrypted_size(&self) -> u64 {
+        self.encrypted_size
+    }
+
+    /// Number of encrypted pages of the image.
+    pub fn encrypted_pages(&self) -> u64 {
+        self.fixed().encrypted_pages.get()
+    }
+
+    /// Plaintext control flags, bit 0 being the most significant.
+    pub fn plaintext_control_flags(&self) -> u64 {
+        self.fixed().plaintext_control_flags.get()
+    }
+
+    /// Initialization vector of the encrypted part.
+    pub fn iv(&self) -> [u8; 12] {
+        self.fixed().iv
+    }
+
+    /// Public coordinates of the customer's key: X then Y, 80 bytes each.
+    pub fn customer_coordinates(&self) -> [u8; 160] {
+        self.fixed().customer_coordinates
+    }
+
+    fn fixed(&self) -> &FixedPart {
+        zerocopy::transmute_ref!(&*self.fixed)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A header with `slots` key slots that parses; its encrypted part is not really encrypted.
+    pub(crate) fn header(slots: u8) -> Vec<u8> {
+        let size = FIXED_SIZE + KEY_SLOT_SIZE * usize::from(slots) + 128 + TAG_SIZE;
+        let fixed = FixedPart {
+            magic: MAGIC,
+            version: VERSION_1.into(),
+            size: u32::try_from(size).unwrap().into(),
+            iv: [1; 12],
+            reserved: [0; 4],
+            key_slots: u64::from(slots).into(),
+            encrypted_size: 128.into(),
+            encrypted_pages: 77.into(),
+            plaintext_control_flags: 0x2000_0000.into(),
+            customer_coordinates: [2; 160],
+            page_list_digest: [3; 64],
+            address_list_digest: [4; 64],
+            tweak_list_digest: [5; 64],
+        };
+        let mut bytes = fixed.as_bytes().to_vec();
+        for slot in 0..slots {
+            bytes.extend([0x80 ^ slot; 32]);
+            bytes.extend([0; KEY_SLOT_SIZE - 32]);
+        }
+        bytes.extend([6; 128]);
+        bytes.extend([7; TAG_SIZE]);
+        bytes
+    }
+
+    #[test]
+    fn gives_every_field_of_a_header() {
+        let header = SeHeader::parse(&header(3)).unwrap();
+        assert_eq!(
+            *header.boot_tags(),
+            BootTags {
+                page_list_digest: [3; 64],
+                address_list_digest: [4; 64],
+                tweak_list_digest: [5; 64],
+                tag: [7; 16]
+            }
+        );
+        assert_eq!(header.host_key_hashes(), [[0x80; 32], [0x81; 32], [0x82; 32]]);
+        assert_eq!((header.size(), header.encrypted_size(), header.encrypted_pages()), (800, 128, 77));
+        assert_eq!((header.plaintext_control_flags(), header.iv()), (0x2000_0000, [1; 12]));
+        assert_eq!(header.customer_coordinates(), [2; 160]);
+    }
+
+    #[test]
+    fn one_host_key_makes_640_bytes() {
+        assert_eq!(SeHeader::parse(&header(1)).unwrap().size(), 640);
+    }
+
+    #[test]
+    fn refuses_every_prefix_of_a_header() {
+        let whole = header(2);
+        for length in 0..whole.len() {
+            SeHeader::parse(&whole[..length]).expect_err(&format!("{length} bytes"));
+        }
+    }
+
+    #[test]
+    fn ignores_what_follows_a_header() {
+        let mut bytes = header(1);
+        bytes.extend([0xff; 100]);
+        assert_eq!(SeHeader::parse(&bytes).unwrap().size(), 640);
+    }
+
+    #[test]
+    fn refuses_sizes_and_counts_that_lie() {
+        type Change = fn(&mut [u8]);
+        let rows: [(&str, Change, &str); 8] = [
+            ("magic", |h| h[7] = b'y', "begins with 'IBMSecEx'"),
+            ("version", |h| h[10] = 2, "version 0x200"),
+            ("absurd size", |h| h[0xc] = 0x7f, "no SE header is larger"),
+            ("size of nothing", |h| h[0xc..0x10].fill(0), "no SE header is smaller"),
+            ("one byte more", |h| h[0xf] += 1, "do not add up"),
+            ("no slot", |h| h[0x27] = 0, "0 key slots"),
+            ("2^63 slots", |h| h[0x20] = 0x80, "key slots; there must be"),
+            ("encrypted part of 2^64 - 1 bytes", |h| h[0x28..0x30].fill(0xff), "do not add up"),
+        ];
+        for (name, change, expected) in rows {
+            let mut bytes = header(1);
+            change(&mut bytes);
+            let error = SeHeader::parse(&bytes).expect_err(name).to_string();
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+    }
+}
