@@ -1,7 +1,7 @@
 //! From `argv[0]` to the applet that answers.
 
-use crate::System;
 use crate::error::{Failure, Outcome};
+use crate::{System, pvextract_hdr};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +19,12 @@ pub struct Applet {
 
 impl Applet {
     /// All applets, in the order of the alphabet.
-    pub const ALL: &[Self] = &[];
+    pub const ALL: &[Self] = &[Self {
+        name: "pvextract-hdr",
+        about: "extract the Secure Execution header from a boot image",
+        command: pvextract_hdr::command,
+        run: pvextract_hdr::run,
+    }];
 
     /// The applet called `name`.
     pub fn named(name: &OsStr) -> Option<&'static Self> {

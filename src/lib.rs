@@ -17,6 +17,7 @@ mod cli;
 mod error;
 mod input;
 mod output;
+mod pvextract_hdr;
 mod system;
 
 pub use applet::{Applet, run};

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -54,6 +54,24 @@ impl Staged {
             Kind::Stream { mut file, bytes } => file.write_all(&bytes).and_then(|()| file.flush()),
         }
         .with_context(|| format!("Cannot write to '{}'", shown.display()))
+    }
+}
+
+/// Refuses an output that is one of the inputs, also by another path or through a link.
+pub(crate) fn refuse_overwriting(output: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+    match inputs.iter().find(|input| same_file(output, input)) {
+        Some(input) if output != Path::new("-") => {
+            bail!("'{}' would overwrite the input '{}': choose another output", output.display(), input.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether two paths lead to one regular file.
+pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
+    match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
     }
 }
 

@@ -1,0 +1,12 @@
+//! All whole-program tests in one target: one link, one place to look.
+
+#[path = "suite/dispatch.rs"]
+mod dispatch; // argv[0], the umbrella command, standard streams
+#[path = "suite/help.rs"]
+mod help; // snapshot of every help text
+#[path = "suite/pvextract_hdr.rs"]
+mod pvextract_hdr; // images, page ranges, outputs
+#[path = "suite/recorded.rs"]
+mod recorded; // command lines with the recorded behaviour of s390-tools
+#[path = "suite/support.rs"]
+mod support; // scratch folders and the command runner

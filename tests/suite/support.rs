@@ -1,0 +1,130 @@
+//! A fresh folder, and the product's commands in it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The data that the project's developers share; not there for others.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
+    if !path.exists() {
+        println!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// A file of `fixtures/`.
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// A folder of its own for each test, removed at its end.
+pub(crate) struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub(crate) fn mode(&self, name: &str) -> u32 {
+        fs::metadata(self.join(name)).unwrap().permissions().mode() & 0o7777
+    }
+
+    /// Names of all that is in the folder, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Runs `tool` here with the umask 022.
+    pub(crate) fn run(&self, tool: &str, args: &[impl AsRef<OsStr>]) -> Run {
+        self.run_with(tool, args, b"")
+    }
+
+    pub(crate) fn run_with(&self, tool: &str, args: &[impl AsRef<OsStr>], stdin: &[u8]) -> Run {
+        Run::of(self.command(tool).args(args), stdin)
+    }
+
+    /// The product's binary called as `tool`, in this folder, without the environment's influence.
+    pub(crate) fn command(&self, tool: &str) -> Command {
+        let mut command = product(tool);
+        command.current_dir(self.path());
+        command
+    }
+}
+
+/// The product's binary called as `tool`.
+pub(crate) fn product(tool: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pvtools"));
+    command.arg0(tool).env_remove("COLUMNS").env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
+    // No certificate of the machine may decide a test.
+    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    command
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) status: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    pub(crate) fn of(command: &mut Command, stdin: &[u8]) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A program that does not read its input closes the pipe, as it may.
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        let output = child.wait_with_output().unwrap();
+        let status = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
+        Self { status, stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+    }
+
+    pub(crate) fn stdout(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Self {
+        assert_eq!(self.status, 0, "{self:#?}");
+        self
+    }
+
+    /// Fails with `status` and exactly one line on stderr, which holds every one of `parts`.
+    #[track_caller]
+    pub(crate) fn refuses(self, status: i32, parts: &[&str]) -> Self {
+        assert_eq!(self.status, status, "{self:#?}");
+        let lines: Vec<_> = self.stderr.lines().collect();
+        assert_eq!(lines.len(), 1, "one clear line: {self:#?}");
+        assert!(lines[0].to_lowercase().starts_with("error: "), "{self:#?}");
+        for part in parts {
+            assert!(lines[0].contains(part), "'{part}' is not in: {}", lines[0]);
+        }
+        self
+    }
+}
