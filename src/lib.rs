@@ -21,4 +21,4 @@ mod pvextract_hdr;
 mod system;
 
 pub use applet::{Applet, run};
-pub use system::System;
+pub use system::{System, forbid_core_dumps};

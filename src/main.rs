@@ -4,6 +4,7 @@ use pvtools::System;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    pvtools::forbid_core_dumps();
     let args: Vec<_> = std::env::args_os().collect();
     pvtools::run(&args, &mut System::live())
 }

@@ -5,6 +5,16 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+/// Keeps the secrets that this process will hold out of core dumps, and its memory from other processes
+/// of the user. A kernel that refuses has nothing to do with the user's wish, so it is no error.
+pub fn forbid_core_dumps() {
+    use nix::sys::prctl::set_dumpable;
+    use nix::sys::resource::{Resource, setrlimit};
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // The limit does not hold for a core that is piped to a program; this does.
+    let _ = set_dumpable(false);
+}
+
 /// How much an applet says on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
