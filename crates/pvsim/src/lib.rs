@@ -1,7 +1,14 @@
 #![forbid(unsafe_code)]
-//! A simulated Secure Execution guest and the machine it runs on.
+//! A simulated Secure Execution guest: its machine, its firmware, and what the kernel shows of them.
 //!
-//! Nothing here is shared with the code that builds requests but the byte reader: a mistake in a builder
-//! must not cancel itself.
+//! Nothing that ships depends on this crate. What it shares with the product is the ABI of `/dev/uv` and the
+//! bounds-checked reader; how requests are decoded is written here once more, from the format, so that a
+//! mistake of the builder shows.
 
+mod error;
+mod host_key;
 pub mod image;
+pub mod open;
+
+pub use error::Error;
+pub use host_key::{Coordinates, HostKey};

@@ -1,0 +1,58 @@
+/// Why something in the simulator did not work. What a request is refused for is told apart finely,
+/// because the ultravisor answers each with another return code.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file does not hold the private key of a machine.
+    #[error("is not an EC P-521 private key in PEM form")]
+    NotAHostKey,
+    /// The bytes are neither of the requests nor an exchange file.
+    #[error("is neither an add-secret request, nor an attestation request, nor an attestation exchange file")]
+    NotARequest,
+    /// A field is cut, or bytes are left over.
+    #[error("the request is cut or too long")]
+    Wire(#[from] wire::Error),
+    /// The stated size is not that of the bytes.
+    #[error("the request says at offset 0xc that it has {stated} bytes, but it has {given}")]
+    StatedSize {
+        /// What it says.
+        stated: u32,
+        /// What it has.
+        given: usize,
+    },
+    /// The areas do not fill the request exactly.
+    #[error("the areas of the request do not add up to its size: {reason}")]
+    Areas {
+        /// Which, and why not.
+        reason: String,
+    },
+    /// Only one version exists.
+    #[error("the request has version {0:#x}, but only version 0x100 is known")]
+    Version(u32),
+    /// A request without a key slot is for nobody.
+    #[error("the request has no key slots")]
+    NoKeySlots,
+    /// The request is for other machines.
+    #[error("no key slot of the request is for the host key {}", hex::encode(.0))]
+    WrongHost([u8; 32]),
+    /// The customer's public key is invalid.
+    #[error("the customer's public key in the request is not a point of the curve P-521")]
+    CustomerKey,
+    /// A GCM tag is wrong.
+    #[error("{0} cannot be decrypted: it was changed, or sealed for another key")]
+    Tampered(&'static str),
+    /// The encrypted area does not have the length that the fields in front of it ask for.
+    #[error("the encrypted area has {found} bytes, but {expected} are needed")]
+    EncryptedSize {
+        /// What it has.
+        found: usize,
+        /// What the fields ask for.
+        expected: usize,
+    },
+    /// OpenSSL refused an operation.
+    #[error("OpenSSL")]
+    OpenSsl(#[from] openssl::error::ErrorStack),
+    /// A value cannot be shown.
+    #[error("cannot be written as YAML")]
+    Yaml(#[from] serde_yaml::Error),
+}
