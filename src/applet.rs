@@ -1,7 +1,7 @@
 //! From `argv[0]` to the applet that answers.
 
 use crate::error::{Failure, Outcome};
-use crate::{System, pvextract_hdr};
+use crate::{System, inspect, pvextract_hdr};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,12 +19,26 @@ pub struct Applet {
 
 impl Applet {
     /// All applets, in the order of the alphabet.
-    pub const ALL: &[Self] = &[Self {
-        name: "pvextract-hdr",
-        about: "extract the Secure Execution header from a boot image",
-        command: pvextract_hdr::command,
-        run: pvextract_hdr::run,
-    }];
+    pub const ALL: &[Self] = &[
+        Self {
+            name: "inspect",
+            about: "explain Secure Execution files field by field",
+            command: inspect::command,
+            run: inspect::run,
+        },
+        Self {
+            name: "pvextract-hdr",
+            about: "extract the Secure Execution header from a boot image",
+            command: pvextract_hdr::command,
+            run: pvextract_hdr::run,
+        },
+    ];
+
+    /// Whether the applet is a tool of its own, with a link that has its name. The others have names that
+    /// are too common for that and only answer behind `pvtools`.
+    pub fn has_link(&self) -> bool {
+        self.name.starts_with("pv") || self.name.ends_with("zcrypt")
+    }
 
     /// The applet called `name`.
     pub fn named(name: &OsStr) -> Option<&'static Self> {
@@ -38,7 +52,7 @@ impl Applet {
 /// The name decides nothing about rights (no applet is setuid), so `argv[0]` is good enough.
 pub fn run(args: &[OsString], system: &mut System) -> ExitCode {
     let called = args.first().and_then(|name| Path::new(name).file_name()).unwrap_or_default();
-    let result = match Applet::named(called) {
+    let result = match Applet::named(called).filter(|applet| applet.has_link()) {
         Some(applet) => (applet.run)(args, system),
         None => umbrella(args, system),
     };

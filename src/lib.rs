@@ -16,6 +16,7 @@ mod applet;
 mod cli;
 mod error;
 mod input;
+mod inspect;
 mod output;
 mod pvextract_hdr;
 mod system;

@@ -1,7 +1,7 @@
 //! Everything an applet needs from the machine, so that tests can give another one.
 
 use crate::error::Failure;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -37,18 +37,30 @@ pub struct System {
     pub root: PathBuf,
     /// The clock.
     pub now: fn() -> SystemTime,
+    /// Whether a person reads stdout: it may then have colours.
+    pub stdout_is_terminal: bool,
     pub(crate) level: Level,
 }
 
 impl System {
     /// The real one.
     pub fn live() -> Self {
-        Self::new(Box::new(io::stdin()), Box::new(io::stdout()), Box::new(io::stderr()))
+        let mut system = Self::new(Box::new(io::stdin()), Box::new(io::stdout()), Box::new(io::stderr()));
+        system.stdout_is_terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        system
     }
 
     /// The real one but for its streams.
     pub fn new(stdin: Box<dyn Read>, stdout: Box<dyn Write>, stderr: Box<dyn Write>) -> Self {
-        Self { stdin, stdout, stderr, root: PathBuf::from("/"), now: SystemTime::now, level: Level::Warn }
+        Self {
+            stdin,
+            stdout,
+            stderr,
+            root: PathBuf::from("/"),
+            now: SystemTime::now,
+            stdout_is_terminal: false,
+            level: Level::Warn,
+        }
     }
 
     /// Requested data, to stdout.

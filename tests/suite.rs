@@ -1,9 +1,13 @@
 //! All whole-program tests in one target: one link, one place to look.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
+
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
 #[path = "suite/help.rs"]
 mod help; // snapshot of every help text
+#[path = "suite/inspect.rs"]
+mod inspect; // every kind of file, explained
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
 #[path = "suite/recorded.rs"]

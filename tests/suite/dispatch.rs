@@ -9,7 +9,7 @@ use std::process::Command;
 #[test]
 fn answers_to_each_applets_name_through_a_link() {
     let scratch = Scratch::new();
-    for applet in Applet::ALL {
+    for applet in Applet::ALL.iter().filter(|applet| applet.has_link()) {
         let link = scratch.join(applet.name);
         symlink(env!("CARGO_BIN_EXE_pvtools"), &link).unwrap();
         let run = Run::of(Command::new(link).arg("--help"), b"").succeeds();

@@ -18,7 +18,7 @@ fn every_help_text_is_as_reviewed() {
     for applet in Applet::ALL {
         walk(&(applet.command)(), &mut vec![applet.name.to_owned()], &mut |words| {
             let name = format!("{}.txt", words.join("-"));
-            let run = Run::of(product(&words[0]).args(&words[1..]).arg("--help"), b"").succeeds();
+            let run = Run::of(product("pvtools").args(words).arg("--help"), b"").succeeds();
             if update {
                 fs::write(folder.join(&name), &run.stdout).unwrap();
             }

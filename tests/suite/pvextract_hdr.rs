@@ -16,7 +16,7 @@ static HEADER: LazyLock<Vec<u8>> = LazyLock::new(|| {
     header(&[host], &HeaderSecrets::random().unwrap(), 0, 2).unwrap()
 });
 
-fn with_image() -> Scratch {
+pub(crate) fn with_image() -> Scratch {
     let scratch = Scratch::new();
     scratch.write("img", image(&HEADER, 2, false).unwrap());
     scratch

@@ -1,0 +1,123 @@
+//! What there is to say about a file.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// A file, explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// What the file is.
+    pub kind: FileKind,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Its fields in the order of the file.
+    pub fields: Vec<Field>,
+    /// What is unusual about it.
+    pub warnings: Vec<String>,
+}
+
+/// A field of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// Byte in the file at which it begins; absent in text formats.
+    pub offset: Option<usize>,
+    /// Its bytes; absent in text formats.
+    pub size: Option<usize>,
+    /// Its name in the architecture's terms.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+    /// What the value means; empty when it speaks for itself.
+    pub meaning: String,
+}
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Bytes, shown as hexadecimal digits.
+    Bytes(Vec<u8>),
+    /// Zeros, as reserved fields have them.
+    Zeros,
+    /// A number, shown in decimal.
+    Number(u64),
+    /// A number, shown in hexadecimal.
+    Hex(u64),
+    /// Words.
+    Text(String),
+    /// Not shown, because only the ultravisor can decrypt it.
+    Encrypted,
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => {
+                f.write_str("0x")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Self::Zeros => f.write_str("0"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Hex(number) => write!(f, "{number:#x}"),
+            Self::Text(text) => f.write_str(text),
+            Self::Encrypted => f.write_str("(encrypted)"),
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Zeros => serializer.serialize_u64(0),
+            Self::Encrypted => serializer.serialize_none(),
+            shown => serializer.collect_str(shown),
+        }
+    }
+}
+
+/// The kinds of file that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A boot image with an SE header in it.
+    SeImage,
+    /// An SE header.
+    SeHeader,
+    /// An add-secret request (ASRCB).
+    AddSecretRequest,
+    /// An attestation request (ARCB) on its own.
+    AttestationRequest,
+    /// The file that `pvattest` passes on: a request, or a request with its response.
+    AttestationExchange,
+    /// One or more X.509 certificates, such as a host-key document, or CRLs.
+    Certificates,
+    /// The list of secrets, as `pvsecret list --format bin` writes it.
+    SecretList,
+    /// The YAML file that names a secret.
+    SecretIdentity,
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SeImage => "Secure Execution boot image",
+            Self::SeHeader => "Secure Execution header",
+            Self::AddSecretRequest => "add-secret request",
+            Self::AttestationRequest => "attestation request",
+            Self::AttestationExchange => "attestation exchange file",
+            Self::Certificates => "certificate file",
+            Self::SecretList => "secret list",
+            Self::SecretIdentity => "secret identity",
+        })
+    }
+}
+
+/// A host key that key slots are compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownHostKey {
+    /// SHA-256 over its public coordinates.
+    pub hash: [u8; 32],
+    /// What to call it, such as the name of its file.
+    pub name: String,
+}

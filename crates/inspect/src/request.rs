@@ -1,0 +1,84 @@
+//! The add-secret request (ASRCB).
+
+use crate::frame;
+use crate::walker::Walker;
+use wire::Error;
+
+const FLAGS: [(u32, &str); 1] = [(0, "disable dump")];
+const TAG_SIZE: usize = 16;
+
+pub(crate) fn walk(w: &mut Walker<'_>) -> Result<(), Error> {
+    w.magic(6)?;
+    let user_data = w.u16("kind of user data")?;
+    let (meaning, data_size) = match user_data {
+        0 => ("none", 512),
+        1 => ("not signed", 512),
+        2 => ("signed with EC P-521", 256),
+        3 => ("signed with RSA-2048", 256),
+        4 => ("signed with RSA-3072", 128),
+        _ => ("unknown", 512),
+    };
+    w.means(meaning);
+    let frame = frame::walk(w)?;
+    w.flags("flags", &FLAGS)?;
+    w.bytes(64, "page-list digest")?;
+    w.bytes(64, "address-list digest")?;
+    w.bytes(64, "tweak-list digest")?;
+    w.bytes(16, "SE header tag")?;
+    w.means("the request is for the image with this header alone");
+    let cuid = w.bytes(16, "CUID")?;
+    w.means(if cuid == [0; 16] { "not bound to one boot of the guest" } else { "for this boot of the guest alone" });
+    w.reserved(256)?;
+    match user_data {
+        0 => w.reserved(512)?,
+        _ => drop(w.bytes(data_size, "user data")?),
+    }
+    match user_data {
+        2 => {
+            w.bytes(139, "signature (DER, ECDSA with SHA-512)")?;
+            w.reserved(5)?;
+            w.u16("size of the signature")?;
+            w.reserved(110)?;
+        }
+        3 => drop(w.bytes(256, "signature (RSA PKCS #1 v1.5 with SHA-512)")?),
+        4 => drop(w.bytes(384, "signature (RSA PKCS #1 v1.5 with SHA-512)")?),
+        _ => {}
+    }
+    w.coordinates()?;
+    w.key_slots(frame.slots.into())?;
+    let begin = w.offset();
+    w.reserved(2)?;
+    let kind = w.u16("kind of secret")?;
+    w.means(secret_kind(kind));
+    w.u32("size of the secret")?;
+    w.reserved(8)?;
+    // Requests with a secret in them go on with its id.
+    let header = frame.size.checked_sub(TAG_SIZE + begin).and_then(|rest| rest.checked_sub(frame.encrypted));
+    if header.is_some_and(|header| header >= 48) {
+        w.bytes(32, "secret id")?;
+    }
+    frame::walk_end(w, &frame, "secret and extension secret")
+}
+
+/// The name of a kind of secret, as lists show it.
+pub(crate) fn secret_kind(kind: u16) -> &'static str {
+    match kind {
+        0x01 => "meta: no secret",
+        0x02 => "Association",
+        0x03 => "PLAINTEXT",
+        0x04 => "AES-128-KEY",
+        0x05 => "AES-192-KEY",
+        0x06 => "AES-256-KEY",
+        0x07 => "AES-XTS-128-KEY",
+        0x08 => "AES-XTS-256-KEY",
+        0x09 => "HMAC-SHA-256-KEY",
+        0x0a => "HMAC-SHA-512-KEY",
+        0x11 => "EC-SECP256R1-PRIVATE-KEY",
+        0x12 => "EC-SECP384R1-PRIVATE-KEY",
+        0x13 => "EC-SECP521R1-PRIVATE-KEY",
+        0x14 => "EC-ED25519-PRIVATE-KEY",
+        0x15 => "EC-ED448-PRIVATE-KEY",
+        0x16 => "update of the CCK",
+        _ => "unknown",
+    }
+}
