@@ -1,9 +1,12 @@
 //! Output files: complete or not at all.
 
 use anyhow::{Context, bail};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::unistd::linkat;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -27,8 +30,10 @@ pub(crate) struct Staged {
 
 #[derive(Debug)]
 enum Kind {
-    /// Renamed over `target`.
-    Replace { file: NamedTempFile, target: PathBuf },
+    /// Has no name yet, so that nothing is left behind even by a kill: linked to `target`.
+    Link { file: File, target: PathBuf },
+    /// For file systems without unnamed files: renamed to `target`.
+    Rename { file: NamedTempFile, target: PathBuf },
     /// A pipe or device, which cannot be replaced: written when published.
     Stream { file: File, bytes: zeroize::Zeroizing<Vec<u8>> },
 }
@@ -50,7 +55,8 @@ impl Staged {
     pub(crate) fn publish(self) -> anyhow::Result<()> {
         let shown = self.shown;
         match self.kind {
-            Kind::Replace { file, target } => file.persist(&target).map(drop).map_err(|error| error.error),
+            Kind::Link { file, target } => link(&file, &target),
+            Kind::Rename { file, target } => file.persist(&target).map(drop).map_err(|error| error.error),
             Kind::Stream { mut file, bytes } => file.write_all(&bytes).and_then(|()| file.flush()),
         }
         .with_context(|| format!("Cannot write to '{}'", shown.display()))
@@ -97,31 +103,176 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Kind> {
     // where somebody else pointed it to.
     let target = match (privacy, &existing) {
         (Privacy::Public, Some(_)) => path.canonicalize()?,
+        (Privacy::Public, None) if path.is_symlink() => folder_of(path).join(path.read_link()?),
         _ => path.to_owned(),
     };
     if existing.is_some() && privacy == Privacy::Public {
         // Rename asks for rights on the folder alone; a file its owner made read-only stays as it is.
         OpenOptions::new().write(true).open(&target)?;
     }
-    let Some(name) = target.file_name() else { bail!("it is not the name of a file") };
-    let folder = match target.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
+    if target.file_name().is_none() {
+        bail!("it is not the name of a file");
+    }
+    let private = privacy == Privacy::Secret;
+    let mode = Permissions::from_mode(if private { 0o600 } else { 0o666 });
+    let exact_mode = match existing {
+        _ if private => Some(mode.clone()),
+        Some(existing) => Some(Permissions::from_mode(existing.permissions().mode() & 0o7777)),
+        None => None,
     };
-    let mode = match (privacy, &existing) {
-        (Privacy::Secret, _) => 0o600,
-        (Privacy::Public, _) => 0o666,
+    let kind = match unnamed_file(folder_of(&target), mode.mode()) {
+        Ok(file) => Kind::Link { file, target },
+        // The file system or the kernel has none: what a file with a name meets is the error to report.
+        Err(_) => {
+            let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder_of(&target))?;
+            Kind::Rename { file, target }
+        }
     };
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(name.to_string_lossy().chars().take(32).collect::<String>());
-    let mut file =
-        tempfile::Builder::new().prefix(&prefix).permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
-    if privacy == Privacy::Secret {
-        file.as_file().set_permissions(Permissions::from_mode(0o600))?;
-    } else if let Some(existing) = existing {
-        file.as_file().set_permissions(Permissions::from_mode(existing.permissions().mode() & 0o7777))?;
+    let mut file = match &kind {
+        Kind::Link { file, .. } | Kind::Stream { file, .. } => file,
+        Kind::Rename { file, .. } => file.as_file(),
+    };
+    if let Some(mode) = exact_mode {
+        file.set_permissions(mode)?;
     }
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(Kind::Replace { file, target })
+    file.sync_all()?;
+    Ok(kind)
+}
+
+fn unnamed_file(folder: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).mode(mode).custom_flags(OFlag::O_TMPFILE.bits()).open(folder)
+}
+
+/// Gives an unnamed file its name; a file of that name is replaced in one step.
+fn link(file: &File, target: &Path) -> io::Result<()> {
+    let unnamed = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let link_to = |path: &Path| -> io::Result<()> {
+        linkat(AT_FDCWD, &unnamed, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW).map_err(io::Error::from)
+    };
+    match link_to(target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let named = tempfile::Builder::new().make_in(folder_of(target), link_to)?;
+            named.into_temp_path().persist(target).map_err(|error| error.error)
+        }
+        result => result,
+    }
+}
+
+fn folder_of(target: &Path) -> &Path {
+    target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o7777
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn staged_output_is_seen_only_when_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let staged = Staged::new(&path, b"new", Privacy::Public, "it").unwrap();
+        assert!(!path.exists());
+        drop(staged);
+        assert_eq!(names(folder.path()), [""; 0]);
+        fs::write(&path, "old").unwrap();
+        let staged = Staged::new(&path, b"new", Privacy::Public, "it").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        staged.publish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn both_ways_of_publishing_replace_in_one_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out");
+        for round in 0..2 {
+            let mut file = unnamed_file(folder.path(), 0o600).unwrap();
+            file.write_all(b"linked").unwrap();
+            link(&file, &target).unwrap();
+            assert_eq!(fs::read(&target).unwrap(), b"linked", "{round}");
+            let mut file = NamedTempFile::new_in(folder.path()).unwrap();
+            file.write_all(b"renamed").unwrap();
+            let staged = Staged { shown: target.clone(), kind: Kind::Rename { file, target: target.clone() } };
+            staged.publish().unwrap();
+            assert_eq!(fs::read(&target).unwrap(), b"renamed", "{round}");
+        }
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn secret_is_for_the_owner_alone_and_does_not_follow_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let (victim, link) = (folder.path().join("victim"), folder.path().join("link"));
+        fs::write(&victim, "harmless").unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o666)).unwrap();
+        symlink("victim", &link).unwrap();
+        write(&link, b"secret", Privacy::Secret, "it").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"harmless");
+        assert!(!link.is_symlink());
+        assert_eq!(mode(&link), 0o600);
+        write(&victim, b"secret", Privacy::Secret, "it").unwrap();
+        assert_eq!(mode(&victim), 0o600);
+    }
+
+    #[test]
+    fn public_output_keeps_mode_and_link_of_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, link) = (folder.path().join("old"), folder.path().join("link"));
+        fs::write(&old, "old").unwrap();
+        fs::set_permissions(&old, Permissions::from_mode(0o604)).unwrap();
+        symlink("old", &link).unwrap();
+        write(&link, b"new", Privacy::Public, "it").unwrap();
+        assert_eq!((fs::read(&old).unwrap(), mode(&old), link.is_symlink()), (b"new".to_vec(), 0o604, true));
+    }
+
+    #[test]
+    fn dangling_link_is_created_where_it_points() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        symlink("new", &link).unwrap();
+        write(&link, b"data", Privacy::Public, "it").unwrap();
+        assert_eq!(fs::read(folder.path().join("new")).unwrap(), b"data");
+        assert!(link.is_symlink());
+    }
+
+    #[test]
+    fn errors_name_the_file_and_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = [("missing/out", "No such file"), ("", "directory"), ("..", "directory")];
+        for (name, part) in rows {
+            let error = write(&folder.path().join(name), b"x", Privacy::Public, "the thing").unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.starts_with("Cannot write the thing at '") && error.contains(part), "{name}: {error}");
+        }
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn same_file_is_recognised_by_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        fs::write(&one, "").unwrap();
+        fs::hard_link(&one, &other).unwrap();
+        assert!(same_file(&one, &other));
+        fs::remove_file(&other).unwrap();
+        fs::write(&other, "").unwrap();
+        assert!(!same_file(&one, &other));
+        assert!(!same_file(&one, &folder.path().join("missing")));
+        assert!(refuse_overwriting(&one, &[&other, &one]).is_err());
+    }
 }
