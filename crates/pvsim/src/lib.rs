@@ -5,6 +5,7 @@
 //! bounds-checked reader; how requests are decoded is written here once more, from the format, so that a
 //! mistake of the builder shows.
 
+pub mod device;
 mod error;
 mod host_key;
 pub mod image;

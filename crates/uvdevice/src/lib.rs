@@ -1,1 +1,2 @@
-//! To be filled.
+//! `/dev/uv`
+pub mod abi;
