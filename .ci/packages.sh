@@ -3,6 +3,7 @@
 set -euo pipefail
 wanted=(
   gcc pkg-config libssl-dev # the openssl crate
+  g++                       # libFuzzer
   python3 bash dash         # programs that the tests run in the simulated guest
 )
 missing=()

@@ -1,0 +1,17 @@
+//! The walker that explains every kind of file.
+
+use inspect::{Error, inspect_bytes};
+
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let report = match inspect_bytes(bytes, &[]) {
+        Ok(report) => report,
+        Err(Error::Broken { report, .. }) => *report,
+        Err(_) => return,
+    };
+    for field in &report.fields {
+        if let (Some(offset), Some(size)) = (field.offset, field.size) {
+            assert!(offset + size <= bytes.len(), "{} is beyond the file", field.name);
+        }
+        let _ = field.value.to_string();
+    }
+}

@@ -1,0 +1,10 @@
+//! The SE header.
+
+use sehdr::SeHeader;
+
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(header) = SeHeader::parse(bytes) else { return };
+    let size = header.size() as usize;
+    assert_eq!(SeHeader::parse(&bytes[..size]).unwrap(), header, "what follows a header does not matter");
+    SeHeader::parse(&bytes[..size - 1]).expect_err("a header that is cut");
+}
