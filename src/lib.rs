@@ -22,4 +22,4 @@ mod pvextract_hdr;
 mod system;
 
 pub use applet::{Applet, run};
-pub use system::{System, forbid_core_dumps};
+pub use system::{System, UvOpener, forbid_core_dumps};

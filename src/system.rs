@@ -2,8 +2,9 @@
 
 use crate::error::Failure;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use uvdevice::{Ultravisor, UvDevice};
 
 /// Keeps the secrets that this process will hold out of core dumps, and its memory from other processes
 /// of the user. A kernel that refuses has nothing to do with the user's wish, so it is no error.
@@ -39,8 +40,13 @@ pub struct System {
     pub now: fn() -> SystemTime,
     /// Whether a person reads stdout: it may then have colours.
     pub stdout_is_terminal: bool,
+    /// Opens the ultravisor's device. Called only by what needs it.
+    pub uv: Box<UvOpener>,
     pub(crate) level: Level,
 }
+
+/// Opens the way to the ultravisor.
+pub type UvOpener = dyn Fn() -> Result<Box<dyn Ultravisor>, uvdevice::Error>;
 
 impl System {
     /// The real one.
@@ -58,6 +64,7 @@ impl System {
             stderr,
             root: PathBuf::from("/"),
             now: SystemTime::now,
+            uv: Box::new(|| Ok(Box::new(UvDevice::open(Path::new("/dev/uv"))?))),
             stdout_is_terminal: false,
             level: Level::Warn,
         }

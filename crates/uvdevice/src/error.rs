@@ -1,0 +1,91 @@
+use crate::ReturnCode;
+use crate::abi::Command;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command of the ultravisor did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such device.
+    #[error(
+        "{}: no such device: not a Secure Execution guest, or the kernel module 'uvdevice' is not loaded",
+        path.display()
+    )]
+    NoDevice {
+        /// What was to be opened.
+        path: PathBuf,
+    },
+    /// The device is for root.
+    #[error("{}: permission denied: only root may use it", path.display())]
+    Permission {
+        /// What was to be opened.
+        path: PathBuf,
+    },
+    /// The device cannot be opened for another reason.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// What was to be opened.
+        path: PathBuf,
+        /// Why it cannot.
+        #[source]
+        source: io::Error,
+    },
+    /// The driver does not know the command.
+    #[error("the kernel is too old: its uvdevice does not know the command '{}'", .0.name())]
+    KernelTooOld(Command),
+    /// The driver knows the command, the ultravisor does not.
+    #[error("the ultravisor of this machine does not know the command '{}'", .0.name())]
+    UltravisorTooOld(Command),
+    /// The ioctl failed: the command did not reach the ultravisor.
+    #[error("the uvdevice did not carry out the command '{}'", command.name())]
+    Ioctl {
+        /// Which command.
+        command: Command,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The ultravisor refused.
+    #[error("Ultravisor: '{}' ({code})", code.reason(*command))]
+    Refused {
+        /// Which command.
+        command: Command,
+        /// Why: see [`ReturnCode::reason`].
+        code: ReturnCode,
+    },
+    /// An argument has a length that the driver takes never.
+    #[error("{what} of {found} bytes; the uvdevice takes {least} to {most}")]
+    Length {
+        /// What it is.
+        what: &'static str,
+        /// How long it is.
+        found: usize,
+        /// How long it may be.
+        most: usize,
+        /// How long it must be.
+        least: usize,
+    },
+    /// The kernel says that it wrote more than there is room for.
+    #[error("the uvdevice says that it wrote {said} bytes of additional data into {room}")]
+    Overrun {
+        /// What it says.
+        said: u32,
+        /// What there was.
+        room: usize,
+    },
+    /// A list ends before all its entries, or inside its header.
+    #[error("the secret list is cut")]
+    ListCut(#[from] wire::Error),
+    /// The list says that it holds more than there is.
+    #[error("the secret list says that it holds {listed} of {total} secrets")]
+    ListTotal {
+        /// Secrets in the list.
+        listed: u16,
+        /// Secrets in the store.
+        total: u16,
+    },
+    /// Not the textual form of a secret id.
+    #[error("is not a secret id: that is 0x and 64 hex digits")]
+    SecretId,
+}
