@@ -4,6 +4,8 @@
 
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
+#[path = "suite/faults.rs"]
+mod faults; // every file and ioctl call failing once
 #[path = "suite/help.rs"]
 mod help; // snapshot of every help text
 #[path = "suite/inspect.rs"]
