@@ -1,2 +1,21 @@
 #![forbid(unsafe_code)]
-//! To be filled.
+//! Requests to the ultravisor, built on a trusted workstation and opened by the firmware alone.
+//!
+//! ```text
+//! TrustedHostKey ─┐
+//! BootTags ───────┼─ AddSecretRequest ── seal ── bytes for `pvsecret add`
+//! GuestSecret ────┘
+//! ```
+//!
+//! A request is a frame of authenticated data, in it the customer's public key and one key slot for each
+//! machine, then an encrypted area and a tag. Each slot wraps the one request protection key.
+
+mod aead;
+mod envelope;
+mod error;
+mod key_exchange;
+mod keyslot;
+pub mod secret;
+
+pub use error::Error;
+pub use key_exchange::MAX_HOST_KEYS;

@@ -1,0 +1,206 @@
+//! What add-secret and attestation requests have in common: the frame, sealing, and a checked view.
+
+use crate::Error;
+use crate::aead::{IV_SIZE, Key, TAG_SIZE, seal};
+use crate::key_exchange::CustomerKey;
+use crate::keyslot::Keyslot;
+use confidential::Confidential;
+use hostkey::TrustedHostKey;
+use openssl::error::ErrorStack;
+use openssl::rand::rand_bytes;
+use wire::Reader;
+use zerocopy::big_endian::U32;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+pub(crate) const VERSION_1: u32 = 0x100;
+
+/// The start of every request. All fields are big-endian.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0x00 | 8 | magic |
+/// | 0x08 | 4 | version, 0x100 |
+/// | 0x0c | 4 | size of the whole request, tag included |
+/// | 0x10 | 12 | initialization vector |
+/// | 0x1c | 11 | reserved |
+/// | 0x27 | 1 | number of key slots |
+/// | 0x28 | 4 | reserved |
+/// | 0x2c | 4 | size of the encrypted area |
+///
+/// Behind it: the authenticated data of the kind of request, with the customer's coordinates and the key
+/// slots in it; the encrypted area; the tag, 16 bytes. Source: requests that the ultravisor accepts.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct FrameHeader {
+    pub(crate) magic: [u8; 8],
+    version: U32,
+    size: U32,
+    iv: [u8; IV_SIZE],
+    reserved: [u8; 11],
+    key_slots: u8,
+    reserved_28: [u8; 4],
+    encrypted_size: U32,
+}
+
+const _: () = assert!(size_of::<FrameHeader>() == 0x30);
+
+/// The random values of one request.
+pub(crate) struct RequestKeys {
+    pub(crate) customer: CustomerKey,
+    pub(crate) protection_key: Key,
+    pub(crate) iv: [u8; IV_SIZE],
+}
+
+impl RequestKeys {
+    pub(crate) fn generate() -> Result<Self, ErrorStack> {
+        let mut protection_key = Key::default();
+        rand_bytes(protection_key.expose_mut())?;
+        let mut iv = [0; IV_SIZE];
+        rand_bytes(&mut iv)?;
+        Ok(Self { customer: CustomerKey::generate()?, protection_key, iv })
+    }
+}
+
+/// A request that is ready to be sealed: everything that is authenticated, and what will be encrypted.
+///
+/// To sign a request, it is sealed twice with the same key and IV. That is sound here and nowhere else: the
+/// plaintext is the same both times, so the same keystream yields the same ciphertext, and the first tag is
+/// thrown away unseen.
+pub(crate) struct Frame {
+    aad: Vec<u8>,
+    plain: Confidential<Vec<u8>>,
+    keys: RequestKeys,
+}
+
+impl Frame {
+    /// `before` is the authenticated data between the frame's header and the customer's coordinates,
+    /// `behind` that between the key slots and the encrypted area.
+    pub(crate) fn new(
+        magic: [u8; 8],
+        before: &[u8],
+        behind: &[u8],
+        plain: Confidential<Vec<u8>>,
+        keys: RequestKeys,
+        host_keys: &[TrustedHostKey],
+    ) -> Result<Self, Error> {
+        let slots = Keyslot::wrap_all(&keys.protection_key, &keys.customer, host_keys)?;
+        let (Ok(key_slots), encrypted_size) = (u8::try_from(slots.len()), plain.expose().len()) else {
+            return Err(Error::HostKeyCount(slots.len()));
+        };
+        let coordinates = keys.customer.coordinates();
+        let authenticated =
+            size_of::<FrameHeader>() + before.len() + coordinates.len() + Keyslot::SIZE * slots.len() + behind.len();
+        let header = FrameHeader {
+            magic,
+            version: VERSION_1.into(),
+            size: size_field("the request", authenticated + encrypted_size + TAG_SIZE)?,
+            iv: keys.iv,
+            reserved: [0; 11],
+            key_slots,
+            reserved_28: [0; 4],
+            encrypted_size: size_field("the encrypted area", encrypted_size)?,
+        };
+        let mut aad = Vec::with_capacity(authenticated);
+        aad.extend(header.as_bytes());
+        aad.extend(before);
+        aad.extend(coordinates);
+        slots.iter().for_each(|slot| slot.write(&mut aad));
+        aad.extend(behind);
+        Ok(Self { aad, plain, keys })
+    }
+
+    /// The authenticated data, to put a signature into.
+    pub(crate) fn aad_mut(&mut self) -> &mut [u8] {
+        &mut self.aad
+    }
+
+    /// The whole request without its tag.
+    pub(crate) fn without_tag(&self) -> Result<Vec<u8>, ErrorStack> {
+        let (sealed, _) = seal(&self.keys.protection_key, &self.keys.iv, &self.aad, self.plain.expose())?;
+        Ok([&self.aad[..], &sealed].concat())
+    }
+
+    /// The finished request.
+    pub(crate) fn seal(&self) -> Result<Vec<u8>, ErrorStack> {
+        let (sealed, tag) = seal(&self.keys.protection_key, &self.keys.iv, &self.aad, self.plain.expose())?;
+        Ok([&self.aad[..], &sealed, &tag].concat())
+    }
+
+    /// The key that opens the request: for attestation, its owner keeps it.
+    #[expect(dead_code, reason = "attestation requests, which need it, come next")]
+    pub(crate) fn into_protection_key(self) -> Key {
+        self.keys.protection_key
+    }
+}
+
+fn size_field(what: &'static str, size: usize) -> Result<U32, Error> {
+    let limit = || "a request has 4 bytes for it".to_owned();
+    let fits = u32::try_from(size).map(U32::from);
+    fits.map_err(|_| Error::Size { what, offset: 0xc, stated: size as u64, limit: limit() })
+}
+
+/// A sealed request whose parts fit each other exactly. Nothing in it has been authenticated: only the
+/// holder of the request protection key can do that.
+#[derive(Clone, Debug)]
+pub(crate) struct Sealed<'a> {
+    pub(crate) header: FrameHeader,
+    /// Authenticated data behind the header and before the customer's coordinates.
+    pub(crate) before: &'a [u8],
+    /// Authenticated data behind the key slots.
+    pub(crate) behind: &'a [u8],
+    /// All authenticated data.
+    pub(crate) aad: &'a [u8],
+    /// The encrypted area.
+    pub(crate) encrypted: &'a [u8],
+    /// The tag.
+    pub(crate) tag: [u8; TAG_SIZE],
+}
+
+impl<'a> Sealed<'a> {
+    /// Checks the frame of `request`. `before` and the range `behind` are the sizes of the authenticated
+    /// parts around coordinates and key slots.
+    pub(crate) fn parse(
+        request: &'a [u8],
+        before: usize,
+        behind: std::ops::RangeInclusive<usize>,
+    ) -> Result<Self, Error> {
+        let mut reader = Reader::new(request);
+        let header: [u8; size_of::<FrameHeader>()] = reader.array("request header")?;
+        let header: FrameHeader = zerocopy::transmute!(header);
+        if header.version.get() != VERSION_1 {
+            return Err(Error::Version(header.version.get()));
+        }
+        if header.size.get() as usize != request.len() {
+            let limit = format!("there are {}", request.len());
+            return Err(Error::Size {
+                what: "the size of the request",
+                offset: 0xc,
+                stated: header.size.get().into(),
+                limit,
+            });
+        }
+        if header.key_slots == 0 {
+            return Err(Error::NoKeySlot);
+        }
+        let before = reader.bytes(before, "authenticated data")?;
+        reader.bytes(2 * 80, "customer's coordinates")?;
+        reader.bytes(Keyslot::SIZE * usize::from(header.key_slots), "key slots")?;
+        let encrypted_size = header.encrypted_size.get() as usize;
+        let rest = reader.rest().len();
+        let behind_size = rest.checked_sub(TAG_SIZE).and_then(|rest| rest.checked_sub(encrypted_size));
+        let Some(behind_size) = behind_size.filter(|size| behind.contains(size)) else {
+            return Err(Error::Size {
+                what: "the size of the encrypted area",
+                offset: 0x2c,
+                stated: encrypted_size as u64,
+                limit: format!("{rest} bytes follow the key slots"),
+            });
+        };
+        let behind = reader.bytes(behind_size, "authenticated data behind the key slots")?;
+        let aad = request.get(..reader.offset()).unwrap_or_default();
+        let encrypted = reader.bytes(encrypted_size, "encrypted area")?;
+        let tag = reader.array("tag")?;
+        reader.finish("request")?;
+        Ok(Self { header, before, behind, aad, encrypted, tag })
+    }
+}

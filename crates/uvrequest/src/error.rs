@@ -1,0 +1,104 @@
+use openssl::error::ErrorStack;
+
+/// Why a request cannot be built, read or verified.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A request is for 1 to 255 machines.
+    #[error("{0} host keys were given; a request is for 1 to 255 host keys")]
+    HostKeyCount(usize),
+    /// The input does not begin as an add-secret request does.
+    #[error("not an add-secret request: it does not begin with 'asrcbM'")]
+    NotAnAddSecretRequest,
+    /// The kind of user data is none of 0 to 4.
+    #[error("unsupported kind of user data {0:#06x} at offset 0x6")]
+    UserDataKind(u16),
+    /// The version of the request is not known.
+    #[error("unsupported request version {0:#x} at offset 0x8; only 0x100 is known")]
+    Version(u32),
+    /// A size in the request does not fit the others or the input.
+    #[error("{what} at offset {offset:#x} says {stated} bytes, but {limit}")]
+    Size {
+        /// Which size.
+        what: &'static str,
+        /// Where it stands.
+        offset: usize,
+        /// What it says.
+        stated: u64,
+        /// What it contradicts.
+        limit: String,
+    },
+    /// A request has at least one key slot.
+    #[error("the request has no key slot (offset 0x27)")]
+    NoKeySlot,
+    /// The input ends inside a field, or goes on behind its end.
+    #[error("malformed request")]
+    Wire(#[from] wire::Error),
+    /// A secret has the wrong size for its kind.
+    #[error("{kind} is {actual} bytes long; it must be {expected}")]
+    SecretSize {
+        /// What it was to be.
+        kind: &'static str,
+        /// Its size in bytes.
+        actual: usize,
+        /// The sizes that are possible.
+        expected: &'static str,
+    },
+    /// The private key is on a curve that the ultravisor does not store.
+    #[error(
+        "unsupported kind of EC private key: {found}; supported are secp256r1, secp384r1, secp521r1, Ed25519, Ed448"
+    )]
+    Curve {
+        /// What the key is.
+        found: String,
+    },
+    /// Not a private key at all.
+    #[error("it holds no unencrypted private key in PEM or DER form")]
+    NotAPrivateKey,
+    /// The key cannot sign user data.
+    #[error("unsupported key for signing user data: {found}; supported are EC secp521r1, RSA 2048, RSA 3072")]
+    SigningKey {
+        /// What the key is.
+        found: String,
+    },
+    /// More user data than there is room for.
+    #[error("{actual} bytes of user data, but {kind} user data has room for {limit}")]
+    UserDataSize {
+        /// How it is signed.
+        kind: &'static str,
+        /// How much was given.
+        actual: usize,
+        /// How much fits.
+        limit: usize,
+    },
+    /// The request is signed, and there is no certificate to check it with.
+    #[error("the user data is signed ({0}), but no certificate to check it was given")]
+    SignatureWithoutCertificate(&'static str),
+    /// The request is not signed, and there is a certificate to check it with.
+    #[error("the user data is not signed, but a certificate to check it was given")]
+    CertificateWithoutSignature,
+    /// The certificate's key is not of the kind that signed.
+    #[error("the certificate's key is {certificate}, but the user data is signed with {request}")]
+    SignatureKind {
+        /// The certificate's key.
+        certificate: String,
+        /// What the request says.
+        request: &'static str,
+    },
+    /// The signature does not hold.
+    #[error("the signature does not fit the request and the certificate")]
+    Signature,
+    /// A text is not the hexadecimal form of a value.
+    #[error("{what} must be {digits} hexadecimal digits, optionally behind '0x'; {found}")]
+    Hex {
+        /// The value's name.
+        what: &'static str,
+        /// How many digits it has.
+        digits: usize,
+        /// What was found instead.
+        found: String,
+    },
+    /// OpenSSL refused an operation.
+    #[error("OpenSSL refused")]
+    OpenSsl(#[from] ErrorStack),
+}

@@ -1,0 +1,85 @@
+//! From the customer's key and a host key to the key that wraps the request protection key.
+
+use crate::Error;
+use crate::aead::Key;
+use confidential::Confidential;
+use hostkey::TrustedHostKey;
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::derive::Deriver;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::error::ErrorStack;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private, Public};
+use openssl::sha::Sha256;
+
+/// A request has one byte for the number of its key slots.
+pub const MAX_HOST_KEYS: usize = 255;
+
+const COORDINATE: usize = 80;
+
+/// A fresh EC P-521 key pair for one request. OpenSSL wipes the private part when it is dropped.
+pub(crate) struct CustomerKey {
+    private: PKey<Private>,
+    coordinates: [u8; 2 * COORDINATE],
+}
+
+impl CustomerKey {
+    pub(crate) fn generate() -> Result<Self, ErrorStack> {
+        let group = EcGroup::from_curve_name(Nid::SECP521R1)?;
+        Self::from_key(EcKey::generate(&group)?)
+    }
+
+    /// A chosen key makes a chosen request: for known answers in tests alone.
+    pub(crate) fn from_key(key: EcKey<Private>) -> Result<Self, ErrorStack> {
+        let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
+        key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
+        let mut coordinates = [0; 2 * COORDINATE];
+        let (left, right) = coordinates.split_at_mut(COORDINATE);
+        left.copy_from_slice(&x.to_vec_padded(COORDINATE as i32)?);
+        right.copy_from_slice(&y.to_vec_padded(COORDINATE as i32)?);
+        Ok(Self { private: PKey::from_ec_key(key)?, coordinates })
+    }
+
+    /// X then Y, each big-endian and padded on the left with zeros to 80 bytes.
+    pub(crate) fn coordinates(&self) -> &[u8; 2 * COORDINATE] {
+        &self.coordinates
+    }
+
+    /// The key-encryption key that this customer key and each host key agree on, in the order of the
+    /// host keys. Curve arithmetic is what a request with many host keys costs, so all cores share it.
+    pub(crate) fn key_encryption_keys(&self, host_keys: &[TrustedHostKey]) -> Result<Vec<Key>, Error> {
+        if host_keys.is_empty() || host_keys.len() > MAX_HOST_KEYS {
+            return Err(Error::HostKeyCount(host_keys.len()));
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(host_keys.len());
+        let agree_all = |part: &[TrustedHostKey]| -> Result<Vec<Key>, ErrorStack> {
+            part.iter().map(|host_key| agree(&self.private, host_key.public_key())).collect()
+        };
+        if threads == 1 {
+            return Ok(agree_all(host_keys)?);
+        }
+        let parts = host_keys.chunks(host_keys.len().div_ceil(threads));
+        let keys = std::thread::scope(|scope| {
+            let workers: Vec<_> = parts.map(|part| scope.spawn(move || agree_all(part))).collect();
+            let joined = workers.into_iter().map(|worker| match worker.join() {
+                Ok(keys) => keys,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            joined.collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(keys.into_iter().flatten().collect())
+    }
+}
+
+/// SHA-256(X coordinate of the ECDH point, 66 bytes, then the counter 1, 4 bytes).
+///
+/// Single-step key derivation with the counter behind the secret, as the ultravisor does it.
+fn agree(own: &PKey<Private>, peer: &PKey<Public>) -> Result<Key, ErrorStack> {
+    let mut deriver = Deriver::new(own)?;
+    deriver.set_peer(peer)?;
+    let shared = Confidential::new(deriver.derive_to_vec()?);
+    let mut hash = Sha256::new();
+    hash.update(shared.expose());
+    hash.update(&1_u32.to_be_bytes());
+    Ok(hash.finish().into())
+}

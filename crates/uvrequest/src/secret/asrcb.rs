@@ -1,0 +1,167 @@
+//! The add-secret request control block (ASRCB).
+
+use super::{Cuid, ExtensionSecret, GuestSecret, UserData};
+use crate::Error;
+use crate::envelope::{Frame, RequestKeys};
+use confidential::Confidential;
+use hostkey::TrustedHostKey;
+use sehdr::BootTags;
+use zerocopy::big_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Flag: once the request is accepted, the guest cannot be dumped. Bit 0, the most significant.
+pub const FLAG_DISABLE_DUMP: u64 = 1 << 63;
+
+pub(crate) const MAGIC: [u8; 6] = *b"asrcbM";
+pub(crate) const USER_DATA_OFFSET: usize = 0x30 + core::mem::offset_of!(RequestData, user_data);
+
+/// The authenticated data between the frame and the customer's coordinates. All fields are big-endian.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0x030 | 8 | flags, bit 0 (most significant): disable dump |
+/// | 0x038 | 64 | page-list digest of the SE header |
+/// | 0x078 | 64 | address-list digest |
+/// | 0x0b8 | 64 | tweak-list digest |
+/// | 0x0f8 | 16 | tag of the SE header |
+/// | 0x108 | 16 | CUID; zero when the request is not bound to one boot |
+/// | 0x118 | 256 | reserved |
+/// | 0x218 | 512 | user data |
+///
+/// Source: requests that the ultravisor accepts.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct RequestData {
+    pub(crate) flags: U64,
+    page_list_digest: [u8; 64],
+    address_list_digest: [u8; 64],
+    tweak_list_digest: [u8; 64],
+    header_tag: [u8; 16],
+    cuid: [u8; 16],
+    reserved: [u8; 256],
+    pub(crate) user_data: [u8; 512],
+}
+
+impl RequestData {
+    pub(crate) fn cuid(&self) -> [u8; 16] {
+        self.cuid
+    }
+}
+
+const _: () = assert!(size_of::<RequestData>() == 0x418 - 0x30);
+
+/// The authenticated data between the key slots and the encrypted area; the secret's id follows, 32 bytes,
+/// in all kinds but meta.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0x0 | 2 | reserved |
+/// | 0x2 | 2 | kind |
+/// | 0x4 | 4 | size of the secret as stored |
+/// | 0x8 | 8 | reserved |
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct SecretHeader {
+    reserved: [u8; 2],
+    kind: U16,
+    size: U32,
+    reserved_8: [u8; 8],
+}
+
+const _: () = assert!(size_of::<SecretHeader>() == 16);
+
+/// A request to add a secret to one image's guests.
+#[derive(Clone, Debug)]
+pub struct AddSecretRequest {
+    boot_tags: BootTags,
+    secret: GuestSecret,
+    flags: u64,
+    cuid: Cuid,
+    extension_secret: Option<ExtensionSecret>,
+    user_data: UserData,
+}
+
+impl AddSecretRequest {
+    /// A request with `secret` for the guests that start from the image with `boot_tags`.
+    pub fn new(boot_tags: BootTags, secret: GuestSecret) -> Self {
+        Self { boot_tags, secret, flags: 0, cuid: Cuid::default(), extension_secret: None, user_data: UserData::None }
+    }
+
+    /// Sets the flags, such as [`FLAG_DISABLE_DUMP`].
+    pub fn flags(mut self, flags: u64) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Binds the request to one boot of the guest.
+    pub fn bind_to(mut self, cuid: Cuid) -> Self {
+        self.cuid = cuid;
+        self
+    }
+
+    /// Carries the extension secret.
+    pub fn extension_secret(mut self, secret: ExtensionSecret) -> Self {
+        self.extension_secret = Some(secret);
+        self
+    }
+
+    /// Carries user data, which must fit its area.
+    pub fn user_data(mut self, user_data: UserData) -> Result<Self, Error> {
+        user_data.check()?;
+        self.user_data = user_data;
+        Ok(self)
+    }
+
+    /// Seals the request for these machines: the bytes that `pvsecret add` takes.
+    ///
+    /// # Errors
+    /// [`Error::HostKeyCount`] unless there are 1 to 255 host keys, [`Error::OpenSsl`].
+    pub fn seal(&self, host_keys: &[TrustedHostKey]) -> Result<Vec<u8>, Error> {
+        self.seal_with(RequestKeys::generate()?, host_keys)
+    }
+
+    /// With chosen random values: for known answers in tests alone.
+    pub(crate) fn seal_with(&self, keys: RequestKeys, host_keys: &[TrustedHostKey]) -> Result<Vec<u8>, Error> {
+        let [a, b, c, d, e, f] = MAGIC;
+        let [kind_high, kind_low] = self.user_data.kind().to_be_bytes();
+        let magic = [a, b, c, d, e, f, kind_high, kind_low];
+        let data = RequestData {
+            flags: self.flags.into(),
+            page_list_digest: self.boot_tags.page_list_digest,
+            address_list_digest: self.boot_tags.address_list_digest,
+            tweak_list_digest: self.boot_tags.tweak_list_digest,
+            header_tag: self.boot_tags.tag,
+            cuid: *self.cuid.as_bytes(),
+            reserved: [0; 256],
+            user_data: self.user_data.area(),
+        };
+        let mut frame = Frame::new(magic, data.as_bytes(), &self.secret_header(), self.plain(), keys, host_keys)?;
+        if let Some(key) = self.user_data.signing_key() {
+            let signature = key.sign(&frame.without_tag()?)?;
+            let area_end = USER_DATA_OFFSET + data.user_data.len();
+            if let Some(part) = frame.aad_mut().get_mut(area_end - signature.len()..area_end) {
+                part.copy_from_slice(&signature);
+            }
+        }
+        Ok(frame.seal()?)
+    }
+
+    fn secret_header(&self) -> Vec<u8> {
+        // Plaintext secrets, the largest, have 8 KiB.
+        let size = u32::try_from(self.secret.stored().len()).unwrap_or(u32::MAX);
+        let header = SecretHeader {
+            reserved: [0; 2],
+            kind: self.secret.kind().number().into(),
+            size: size.into(),
+            reserved_8: [0; 8],
+        };
+        [header.as_bytes(), self.secret.id_field().as_ref().map_or(&[], |id| &id[..])].concat()
+    }
+
+    /// The secret as stored, then the extension secret: zeros when there is none.
+    fn plain(&self) -> Confidential<Vec<u8>> {
+        let none = [0; 32];
+        let extension_secret = self.extension_secret.as_ref().map_or(&none, ExtensionSecret::expose);
+        [self.secret.stored(), extension_secret].concat().into()
+    }
+}

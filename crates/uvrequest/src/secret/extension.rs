@@ -1,0 +1,68 @@
+//! The extension secret: who does not know it cannot add secrets to a guest that has one.
+
+use crate::Error;
+use confidential::Confidential;
+use openssl::error::ErrorStack;
+use openssl::md::Md;
+use openssl::pkey::Id;
+use openssl::pkey_ctx::PkeyCtx;
+use sehdr::BootTags;
+
+/// Customer-communication key: the image's owner put it into the SE header.
+#[derive(Clone, Debug)]
+pub struct Cck(Confidential<[u8; 32]>);
+
+impl Cck {
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
+impl TryFrom<&[u8]> for Cck {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        exactly_32("the CCK", bytes).map(Self)
+    }
+}
+
+/// Fixed by the first request that the guest accepts; later ones must carry the same.
+#[derive(Clone, Debug)]
+pub struct ExtensionSecret(Confidential<[u8; 32]>);
+
+impl ExtensionSecret {
+    /// HKDF (RFC 5869) with SHA-512 over the CCK, salted with the tag of the SE header, so that the same CCK
+    /// gives every image another extension secret.
+    pub fn from_cck(cck: &Cck, image: &BootTags) -> Result<Self, ErrorStack> {
+        let mut secret = Confidential::new([0; 32]);
+        let mut context = PkeyCtx::new_id(Id::HKDF)?;
+        context.derive_init()?;
+        context.set_hkdf_md(Md::sha512())?;
+        context.set_hkdf_key(cck.expose())?;
+        context.set_hkdf_salt(&image.tag)?;
+        context.add_hkdf_info(b"IBM Z Ultravisor Add-Secret")?;
+        context.derive(Some(secret.expose_mut()))?;
+        Ok(Self(secret))
+    }
+
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
+impl TryFrom<&[u8]> for ExtensionSecret {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        exactly_32("the extension secret", bytes).map(Self)
+    }
+}
+
+fn exactly_32(kind: &'static str, bytes: &[u8]) -> Result<Confidential<[u8; 32]>, Error> {
+    let array = bytes.try_into();
+    array.map(Confidential::new).map_err(|_| Error::SecretSize {
+        kind,
+        actual: bytes.len(),
+        expected: "exactly 32 bytes",
+    })
+}

@@ -1,0 +1,97 @@
+//! What anybody can read in a sealed add-secret request, and check without the machine's key.
+
+use super::asrcb::{MAGIC, RequestData, SecretHeader, USER_DATA_OFFSET};
+use super::user_data::{AREA_SIZE, Scheme, verify};
+use super::{Cuid, SecretId};
+use crate::Error;
+use crate::envelope::Sealed;
+use openssl::pkey::{PKey, Public};
+use zerocopy::FromBytes;
+
+/// A sealed request whose parts fit each other exactly. Its tag cannot be checked here.
+#[derive(Clone, Debug)]
+pub struct AddSecretRequestView<'a> {
+    sealed: Sealed<'a>,
+    user_data_kind: u16,
+    user_data: &'a [u8],
+    cuid: Cuid,
+    secret_id: Option<SecretId>,
+}
+
+/// User data that was checked as far as its kind allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifiedUserData<'a> {
+    /// The request has none.
+    None,
+    /// Anybody may have written these 512 bytes.
+    Unsigned(&'a [u8]),
+    /// Signed by the certificate's key: 256 or 128 bytes.
+    Signed(&'a [u8]),
+}
+
+impl<'a> AddSecretRequestView<'a> {
+    /// Checks magic, kind of user data, version and all sizes.
+    pub fn parse(request: &'a [u8]) -> Result<Self, Error> {
+        if !request.starts_with(&MAGIC) {
+            return Err(Error::NotAnAddSecretRequest);
+        }
+        let with_id = size_of::<SecretHeader>() + 32;
+        let sealed = Sealed::parse(request, size_of::<RequestData>(), size_of::<SecretHeader>()..=with_id)?;
+        let [.., kind_high, kind_low] = sealed.header.magic;
+        let user_data_kind = u16::from_be_bytes([kind_high, kind_low]);
+        if user_data_kind > 4 {
+            return Err(Error::UserDataKind(user_data_kind));
+        }
+        let cut = |_| Error::NotAnAddSecretRequest;
+        let data = RequestData::read_from_bytes(sealed.before).map_err(|error| cut(error.to_string()))?;
+        let user_data = request.get(USER_DATA_OFFSET..USER_DATA_OFFSET + AREA_SIZE).unwrap_or_default();
+        let secret_id = match sealed.behind.get(size_of::<SecretHeader>()..) {
+            Some([]) | None => None,
+            Some(id) => Some(SecretId::from(<[u8; 32]>::try_from(id).map_err(|_| Error::Size {
+                what: "the secret header",
+                offset: 0,
+                stated: sealed.behind.len() as u64,
+                limit: "it has 16 or 48".to_owned(),
+            })?)),
+        };
+        Ok(Self { user_data_kind, user_data, cuid: Cuid::from(data.cuid()), secret_id, sealed })
+    }
+
+    /// Checks the signature of the user data with the key of a certificate, and gives the data.
+    ///
+    /// # Errors
+    /// [`Error::SignatureWithoutCertificate`], [`Error::CertificateWithoutSignature`],
+    /// [`Error::SignatureKind`], [`Error::Signature`].
+    pub fn verify_user_data(&self, key: Option<&PKey<Public>>) -> Result<VerifiedUserData<'a>, Error> {
+        let Some(scheme) = Scheme::from_kind(self.user_data_kind) else {
+            return match (self.user_data_kind, key) {
+                (0, _) => Ok(VerifiedUserData::None),
+                (_, None) => Ok(VerifiedUserData::Unsigned(self.user_data)),
+                (_, Some(_)) => Err(Error::CertificateWithoutSignature),
+            };
+        };
+        let key = key.ok_or(Error::SignatureWithoutCertificate(scheme.name()))?;
+        let (data, part) = self.user_data.split_at(scheme.data_size().min(self.user_data.len()));
+        let mut message = [self.sealed.aad, self.sealed.encrypted].concat();
+        if let Some(area) = message.get_mut(USER_DATA_OFFSET + data.len()..USER_DATA_OFFSET + AREA_SIZE) {
+            area.fill(0);
+        }
+        verify(scheme, key, part, &message)?;
+        Ok(VerifiedUserData::Signed(data))
+    }
+
+    /// The boot of the guest that the request is bound to, if any.
+    pub fn cuid(&self) -> Option<Cuid> {
+        (self.cuid != Cuid::default()).then_some(self.cuid)
+    }
+
+    /// The id of the secret; a meta request has none.
+    pub fn secret_id(&self) -> Option<SecretId> {
+        self.secret_id
+    }
+
+    /// The request's tag, its last 16 bytes: what names it in a secret-store hash.
+    pub fn tag(&self) -> [u8; 16] {
+        self.sealed.tag
+    }
+}
