@@ -1,3 +1,6 @@
+use std::io;
+use std::path::PathBuf;
+
 /// Why something in the simulator did not work. What a request is refused for is told apart finely,
 /// because the ultravisor answers each with another return code.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +52,53 @@ pub enum Error {
         /// What the fields ask for.
         expected: usize,
     },
+    /// The image's SE header is not for this machine, or damaged.
+    #[error("the SE header cannot be opened")]
+    Header(#[from] crate::image::OpenError),
+    /// No such fault can be ordered.
+    #[error("no such fault can be ordered: {0}")]
+    Fault(String),
+    /// The folder holds no machine.
+    #[error("'{}' holds no machine; 'pvsim init' makes one", .0.display())]
+    NoMachine(PathBuf),
+    /// The folder for a new machine is in use.
+    #[error("'{}' is not empty: a machine needs a folder of its own", .0.display())]
+    NotEmpty(PathBuf),
+    /// The folder for a new machine cannot be made or read.
+    #[error("cannot make a machine in '{}'", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of a machine cannot be read or written.
+    #[error("the machine's file '{file}'")]
+    File {
+        /// Which.
+        file: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of a machine does not hold what it should.
+    #[error("the machine's file '{file}': {reason}")]
+    Content {
+        /// Which.
+        file: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The inventory file is wrong.
+    #[error("the inventory file")]
+    Inventory(#[source] serde_yaml::Error),
     /// OpenSSL refused an operation.
     #[error("OpenSSL")]
     OpenSsl(#[from] openssl::error::ErrorStack),
+    /// A value cannot be shown.
+    #[error("cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
     /// A value cannot be shown.
     #[error("cannot be written as YAML")]
     Yaml(#[from] serde_yaml::Error),

@@ -197,11 +197,15 @@ pub fn host_key_hash<K: HasPublic>(key: &PKey<K>) -> Result<[u8; 32], ErrorStack
 }
 
 /// X then Y of a P-521 key, each padded on the left with zeros to 80 bytes.
-pub fn coordinates<K: HasPublic>(key: &PKey<K>) -> Result<Vec<u8>, ErrorStack> {
+pub fn coordinates<K: HasPublic>(key: &PKey<K>) -> Result<[u8; 160], ErrorStack> {
     let key = key.ec_key()?;
     let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
     key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
-    Ok([x.to_vec_padded(80)?, y.to_vec_padded(80)?].concat())
+    let mut coordinates = [0; 160];
+    let (left, right) = coordinates.split_at_mut(80);
+    left.copy_from_slice(&x.to_vec_padded(80)?);
+    right.copy_from_slice(&y.to_vec_padded(80)?);
+    Ok(coordinates)
 }
 
 /// The key with these coordinates, if they are on the curve.
@@ -211,9 +215,10 @@ pub fn public_key(coordinates: &[u8; 160]) -> Result<PKey<Public>, ErrorStack> {
     PKey::from_ec_key(EcKey::from_public_key_affine_coordinates(&*p521()?, &x, &y)?)
 }
 
-/// SHA-256 over the shared secret and a counter of 1.
-fn key_encryption_key<K: HasPublic>(own: &PKey<Private>, peer: &PKey<K>) -> Result<[u8; 32], ErrorStack> {
-    let peer = public_key(&coordinates(peer)?.try_into().unwrap_or([0; 160]))?;
+/// The key that wraps a protection key: SHA-256 over the X coordinate of the ECDH product and the counter 1, which
+/// stands last (single-step key derivation of NIST SP 800-56C).
+pub(crate) fn key_encryption_key<K: HasPublic>(own: &PKey<Private>, peer: &PKey<K>) -> Result<[u8; 32], ErrorStack> {
+    let peer = public_key(&coordinates(peer)?)?;
     let mut deriver = Deriver::new(own)?;
     deriver.set_peer(&peer)?;
     let mut shared = deriver.derive_to_vec()?;

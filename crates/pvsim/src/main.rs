@@ -1,11 +1,12 @@
 //! `pvsim`: a Secure Execution guest on any Linux machine.
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
-use pvsim::HostKey;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use pvsim::open::Request;
-use std::io::Write;
+use pvsim::{Fault, HostKey, Machine};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// A simulated Secure Execution guest
 #[derive(Parser)]
@@ -17,6 +18,29 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make a machine with a host key, an SE image and a running guest
+    Init {
+        /// Folder for its files; must not exist or be empty
+        dir: PathBuf,
+        /// What the machine has: limits, secrets, cards, queues, faults
+        #[arg(long, value_name = "FILE")]
+        inventory: Option<PathBuf>,
+    },
+    /// Show what the ultravisor knows, decrypted secrets included
+    Show {
+        /// Folder of the machine
+        dir: PathBuf,
+        /// How to show it
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Start the guest again: a new CUID and an empty secret store
+    Reboot {
+        /// Folder of the machine
+        dir: PathBuf,
+    },
+    /// Order that something goes wrong
+    Fault(FaultArguments),
     /// Decode an add-secret or attestation request as the machine would, secrets included
     Decode {
         /// Add-secret request, attestation request or attestation exchange file
@@ -26,15 +50,97 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+#[derive(Args)]
+struct FaultArguments {
+    /// Folder of the machine
+    dir: PathBuf,
+    /// Order that nothing goes wrong any more, before anything else that is said here
+    #[arg(long)]
+    clear: bool,
+    /// What goes wrong: an errno (EIO), a return code (rc:0x010b or rc:0x010b,0x0001), slowness (delay:MS)
+    #[arg(required_unless_present = "clear")]
+    act: Option<String>,
+    /// At what: uv is an ioctl of /dev/uv, uv_open its opening
+    #[arg(long, default_value = "uv")]
+    op: String,
+    /// At this command alone: info, attest, add-secret, list-secrets, lock-secrets, retrieve-secret
+    #[arg(long)]
+    command: Option<String>,
+    /// At this queue alone, for operations of the AP bus
+    #[arg(long)]
+    queue: Option<String>,
+    /// Calls to leave alone first
+    #[arg(long, default_value_t = 0)]
+    skip: u64,
+    /// Calls to strike
+    #[arg(long, default_value_t = 1)]
+    count: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done when stderr is gone.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Init { dir, inventory } => init(&dir, inventory.as_deref()),
+        Command::Show { dir, format } => show(&dir, format),
+        Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
+        Command::Fault(arguments) => fault(arguments),
         Command::Decode { request, host_key } => decode(&request, &host_key),
     }
+}
+
+fn init(dir: &Path, inventory: Option<&Path>) -> anyhow::Result<()> {
+    let inventory = inventory
+        .map(|file| std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display())))
+        .transpose()?;
+    Machine::init(dir, inventory.as_deref())?;
+    Ok(())
+}
+
+fn show(dir: &Path, format: Format) -> anyhow::Result<()> {
+    let shown = Machine::open(dir)?.show()?;
+    print(&match format {
+        Format::Text => shown.to_text(),
+        Format::Json => shown.to_json()?,
+    })
+}
+
+fn fault(arguments: FaultArguments) -> anyhow::Result<()> {
+    let machine = Machine::open(&arguments.dir)?;
+    if arguments.clear {
+        machine.clear_faults()?;
+    }
+    let FaultArguments { op, command, queue, skip, count, .. } = arguments;
+    if let Some(act) = arguments.act {
+        machine.order(Fault { op, command, queue, act, skip, count })?;
+    }
+    Ok(())
 }
 
 fn decode(request: &Path, host_key: &Path) -> anyhow::Result<()> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read '{}'", path.display()));
     let key = HostKey::from_pem(&read(host_key)?).with_context(|| format!("'{}'", host_key.display()))?;
     let decoded = Request::open(&read(request)?, &key).with_context(|| format!("'{}'", request.display()))?;
-    std::io::stdout().write_all(decoded.to_yaml()?.as_bytes()).context("cannot write to standard output")
+    print(&decoded.to_yaml()?)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
 }

@@ -67,7 +67,8 @@ fn asks_once_which_commands_there_are() {
 
 #[test]
 fn uses_no_command_that_is_not_there() {
-    let all: [(Command, fn(&UvDevice<Scripted>) -> Result<(), Error>); 5] = [
+    type Call = fn(&UvDevice<Scripted>) -> Result<(), Error>;
+    let all: [(Command, Call); 5] = [
         (Command::Attest, |uv| {
             let input = AttestInput { request: &[1], user_data: &[], measurement_size: 64, additional_size: 0 };
             uv.attest(&input).map(drop)

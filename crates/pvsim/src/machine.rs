@@ -1,0 +1,259 @@
+//! A machine in a folder.
+//!
+//! | file | what |
+//! |---|---|
+//! | `host.key` | the machine's private host key (PEM) |
+//! | `host.crt` | its host-key document |
+//! | `se.hdr`, `se.img` | the SE header and the boot image around it |
+//! | `cck.bin` | the customer-communication key in the header |
+//! | `inventory.yaml` | the inventory as it was given; an empty mapping without one |
+//! | `settings.json` | what kernel and firmware can do: [`Settings`](crate::Settings) |
+//! | `firmware-state.bin` | what attestations report |
+//! | `guest.json` | the running guest: [`Guest`], decrypted secrets included |
+//! | `faults.json` | what is ordered to go wrong: a list of [`Fault`] |
+//! | `lock` | whoever holds its advisory lock may change `guest.json` and `faults.json` |
+//!
+//! Every file is replaced as a whole, by renaming. So readers need no lock, and a process that is killed leaves the
+//! state from before its call or the one after it.
+
+mod init;
+
+use crate::device::{IoctlAnswer, IoctlCall};
+use crate::driver::{Accepted, Errno};
+use crate::fault::{self, Action, Fault};
+use crate::platform::{BootImage, Platform};
+use crate::ultravisor::Ultravisor;
+use crate::{Error, Guest, HostKey};
+use nix::fcntl::{Flock, FlockArg};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+const HOST_KEY: &str = "host.key";
+const HOST_KEY_DOCUMENT: &str = "host.crt";
+const HEADER: &str = "se.hdr";
+const IMAGE: &str = "se.img";
+const CCK: &str = "cck.bin";
+const INVENTORY: &str = "inventory.yaml";
+const SETTINGS: &str = "settings.json";
+const FIRMWARE_STATE: &str = "firmware-state.bin";
+const GUEST: &str = "guest.json";
+const FAULTS: &str = "faults.json";
+const LOCK: &str = "lock";
+
+/// A machine. Several processes may have it open.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    folder: PathBuf,
+    platform: Platform,
+}
+
+/// The right to change what lasts from call to call. Given back when dropped, or when the process dies.
+struct Turn<'a> {
+    folder: &'a Path,
+    _lock: Flock<File>,
+}
+
+impl Machine {
+    /// The machine in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::NoMachine`], or what is wrong with its files.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        if !folder.join(GUEST).is_file() {
+            return Err(Error::NoMachine(folder.to_owned()));
+        }
+        let host_key = HostKey::from_pem(&read(folder, HOST_KEY)?)?;
+        let firmware_state = read(folder, FIRMWARE_STATE)?;
+        let firmware_state = firmware_state
+            .try_into()
+            .map_err(|_| Error::Content { file: FIRMWARE_STATE, reason: "must have 320 bytes".into() })?;
+        let platform = Platform {
+            image: BootImage::open(&read(folder, HEADER)?, &host_key)?,
+            host_key,
+            settings: load(folder, SETTINGS)?,
+            firmware_state,
+        };
+        Ok(Self { folder: folder.to_owned(), platform })
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What stays the same from boot to boot.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// The inventory file that it was made with.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn inventory(&self) -> Result<String, Error> {
+        let bytes = read(&self.folder, INVENTORY)?;
+        String::from_utf8(bytes).map_err(|_| Error::Content { file: INVENTORY, reason: "is not UTF-8".into() })
+    }
+
+    /// The running guest.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Content`].
+    pub fn guest(&self) -> Result<Guest, Error> {
+        load(&self.folder, GUEST)
+    }
+
+    /// What is ordered to go wrong.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Content`].
+    pub fn faults(&self) -> Result<Vec<Fault>, Error> {
+        load(&self.folder, FAULTS)
+    }
+
+    /// Starts the guest again: a new CUID, an empty store. Faults that were ordered stay.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Content`], [`Error::OpenSsl`].
+    pub fn reboot(&self) -> Result<Guest, Error> {
+        let turn = self.turn()?;
+        let guest = Guest::boot(&self.platform, turn.guest()?.boot + 1)?;
+        turn.save(GUEST, &guest)?;
+        Ok(guest)
+    }
+
+    /// Orders a fault.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when it cannot be, [`Error::File`], [`Error::Content`].
+    pub fn order(&self, fault: Fault) -> Result<(), Error> {
+        if fault.is_of_uv() {
+            fault.action()?;
+        }
+        let turn = self.turn()?;
+        let mut faults = turn.faults()?;
+        faults.push(fault);
+        turn.save(FAULTS, &faults)
+    }
+
+    /// Orders that nothing goes wrong any more.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn clear_faults(&self) -> Result<(), Error> {
+        self.turn()?.save::<[Fault]>(FAULTS, &[])
+    }
+
+    /// What happens when a program opens `/dev/uv`: nothing, or the errno that was ordered.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Content`].
+    pub fn open_device(&self) -> Result<Option<i32>, Error> {
+        match self.strike("uv_open", None)? {
+            Some(Action::Errno(errno)) => Ok(Some(errno)),
+            Some(Action::Delay(time)) => {
+                thread::sleep(Duration::from_millis(time));
+                Ok(None)
+            }
+            Some(Action::ReturnCode(..)) | None => Ok(None),
+        }
+    }
+
+    /// What an ioctl of `/dev/uv` does. Calls of several processes come one after another, in any order.
+    ///
+    /// # Errors
+    /// Only what is wrong with the simulator: [`Error::File`], [`Error::Content`], [`Error::OpenSsl`].
+    pub fn ioctl(&self, call: &IoctlCall) -> Result<IoctlAnswer, Error> {
+        let accepted = match Accepted::check(call, self.platform.settings.kernel) {
+            Ok(accepted) => accepted,
+            Err(Errno(errno)) => return Ok(IoctlAnswer::Errno(errno)),
+        };
+        match self.strike("uv", Some(accepted.command))? {
+            Some(Action::Errno(errno)) => return Ok(IoctlAnswer::Errno(errno)),
+            Some(Action::ReturnCode(rc, rrc)) => return Ok(IoctlAnswer::Done { rc, rrc, writes: vec![] }),
+            // Slow firmware: others are served meanwhile.
+            Some(Action::Delay(time)) => thread::sleep(Duration::from_millis(time)),
+            None => {}
+        }
+        let turn = self.turn()?;
+        let before = turn.guest()?;
+        let mut guest = before.clone();
+        let answer = accepted.carry_out(&mut Ultravisor { platform: &self.platform, guest: &mut guest })?;
+        if guest != before {
+            turn.save(GUEST, &guest)?;
+        }
+        Ok(answer)
+    }
+
+    fn strike(&self, op: &str, command: Option<uvdevice::abi::Command>) -> Result<Option<Action>, Error> {
+        // Nearly always there are none, and no lock is needed to see that.
+        if self.faults()?.is_empty() {
+            return Ok(None);
+        }
+        let turn = self.turn()?;
+        let before = turn.faults()?;
+        let mut faults = before.clone();
+        let action = fault::strike(&mut faults, op, command)?;
+        if faults != before {
+            turn.save(FAULTS, &faults)?;
+        }
+        Ok(action)
+    }
+
+    fn turn(&self) -> Result<Turn<'_>, Error> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(self.folder.join(LOCK));
+        let file = file.map_err(|source| Error::File { file: LOCK, source })?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| Error::File { file: LOCK, source: errno.into() })?;
+        Ok(Turn { folder: &self.folder, _lock: lock })
+    }
+}
+
+impl Turn<'_> {
+    fn guest(&self) -> Result<Guest, Error> {
+        load(self.folder, GUEST)
+    }
+
+    fn faults(&self) -> Result<Vec<Fault>, Error> {
+        load(self.folder, FAULTS)
+    }
+
+    fn save<T: Serialize + ?Sized>(&self, file: &'static str, value: &T) -> Result<(), Error> {
+        store(self.folder, file, value)
+    }
+}
+
+fn read(folder: &Path, file: &'static str) -> Result<Vec<u8>, Error> {
+    fs::read(folder.join(file)).map_err(|source| Error::File { file, source })
+}
+
+fn load<T: DeserializeOwned>(folder: &Path, file: &'static str) -> Result<T, Error> {
+    serde_json::from_slice(&read(folder, file)?).map_err(|error| Error::Content { file, reason: error.to_string() })
+}
+
+fn store<T: Serialize + ?Sized>(folder: &Path, file: &'static str, value: &T) -> Result<(), Error> {
+    let mut text =
+        serde_json::to_vec_pretty(value).map_err(|error| Error::Content { file, reason: error.to_string() })?;
+    text.push(b'\n');
+    replace(folder, file, &text)
+}
+
+/// Puts a new file in the place of an old one, for its owner alone. Only one process at a time may do so.
+fn replace(folder: &Path, file: &'static str, content: &[u8]) -> Result<(), Error> {
+    let new = folder.join(format!("{file}.new"));
+    let write = || -> io::Result<()> {
+        let mut opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        opened.write_all(content)?;
+        fs::rename(&new, folder.join(file))
+    };
+    write().map_err(|source| Error::File { file, source })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! A new machine.
+
+use super::{
+    CCK, FAULTS, FIRMWARE_STATE, GUEST, HEADER, HOST_KEY, HOST_KEY_DOCUMENT, IMAGE, INVENTORY, Machine, SETTINGS,
+    replace, store,
+};
+use crate::guest::StoredSecret;
+use crate::image::{self, HeaderSecrets, PCF_DUMP_ALLOWED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE};
+use crate::platform::{BootImage, Platform, Settings};
+use crate::{Error, Fault, Guest, Hex, HostKey};
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::rand::rand_bytes;
+use openssl::sha::sha256;
+use openssl::x509::{X509, X509NameBuilder};
+use serde::Deserialize;
+use std::fs;
+use std::path::Path;
+
+/// Encrypted pages of the image.
+const PAGES: u8 = 4;
+/// How long the host-key document is good for.
+const DAYS: u32 = 3650;
+
+/// An inventory file, as far as it is about the ultravisor. All its other parts are for the AP bus.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Inventory {
+    guest: Settings,
+    secrets: Vec<Preloaded>,
+    faults: Vec<Fault>,
+}
+
+/// An association secret that is in the store from the beginning. Its id is the SHA-256 of the name, its index the
+/// position, unless said.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Preloaded {
+    Name(String),
+    Explicit {
+        #[serde(default)]
+        name: Option<String>,
+        #[serde(default)]
+        id: Option<Hex<32>>,
+        #[serde(default)]
+        index: Option<u16>,
+    },
+}
+
+impl Machine {
+    /// Makes a machine in `folder`, which must not exist or be empty, and starts its guest.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`], [`Error::Inventory`], [`Error::Fault`], [`Error::File`], [`Error::OpenSsl`].
+    pub fn init(folder: &Path, inventory: Option<&str>) -> Result<Self, Error> {
+        let inventory = inventory.unwrap_or("{}\n");
+        let parsed: Inventory = serde_yaml::from_str(inventory).map_err(Error::Inventory)?;
+        for fault in parsed.faults.iter().filter(|fault| fault.is_of_uv()) {
+            fault.action()?;
+        }
+        make_folder(folder)?;
+
+        let host_key = HostKey::generate()?;
+        let mut secrets = HeaderSecrets::random()?;
+        secrets.secret_control_flags = secret_control_flags(&parsed.guest);
+        let plain_flags = if parsed.guest.dump_allowed { PCF_DUMP_ALLOWED } else { 0 };
+        let header = image::header(&[host_key.private_key().clone()], &secrets, plain_flags, PAGES.into())?;
+        let mut firmware_state = [0; 320];
+        rand_bytes(&mut firmware_state)?;
+        let image = BootImage::open(&header, &host_key)?;
+        let platform = Platform { host_key, image, settings: parsed.guest, firmware_state };
+        let mut guest = Guest::boot(&platform, 1)?;
+        guest.secrets = preloaded(parsed.secrets)?;
+
+        let (key, document) = (platform.host_key.to_pem()?, host_key_document(&platform.host_key)?);
+        let files: [(&'static str, &[u8]); 7] = [
+            (HOST_KEY, key.expose()),
+            (HOST_KEY_DOCUMENT, &document),
+            (HEADER, &header),
+            (IMAGE, &image::image(&header, PAGES.into(), true)?),
+            (CCK, &platform.image.secrets.cck),
+            (INVENTORY, inventory.as_bytes()),
+            (FIRMWARE_STATE, &firmware_state),
+        ];
+        for (file, content) in files {
+            replace(folder, file, content)?;
+        }
+        store(folder, SETTINGS, &platform.settings)?;
+        store(folder, FAULTS, &parsed.faults)?;
+        // Last: a folder with a guest is a whole machine.
+        store(folder, GUEST, &guest)?;
+        Ok(Self { folder: folder.to_owned(), platform })
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    let file = |source| Error::Folder { folder: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(file)?;
+    match fs::read_dir(folder).map_err(file)?.next() {
+        Some(_) => Err(Error::NotEmpty(folder.to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn secret_control_flags(settings: &Settings) -> u64 {
+    let mut flags = 0;
+    if settings.cck_extension_secret {
+        flags |= SCF_CCK_EXTENSION_SECRET;
+    }
+    if settings.cck_update {
+        flags |= SCF_CCK_UPDATE;
+    }
+    flags
+}
+
+fn preloaded(secrets: Vec<Preloaded>) -> Result<Vec<StoredSecret>, Error> {
+    let stored = secrets.into_iter().enumerate().map(|(position, secret)| {
+        let (name, id, index) = match secret {
+            Preloaded::Name(name) => (Some(name), None, None),
+            Preloaded::Explicit { name, id, index } => (name, id, index),
+        };
+        let id = match (id, name) {
+            (Some(id), _) => id,
+            (None, name) => Hex(sha256(name.unwrap_or_default().as_bytes())),
+        };
+        let mut secret = vec![0; 32];
+        rand_bytes(&mut secret)?;
+        Ok(StoredSecret { index: index.unwrap_or(position as u16), kind: 2, id, length: 32, secret })
+    });
+    stored.collect()
+}
+
+/// A host-key document that nobody vouches for: self-signed.
+fn host_key_document(host_key: &HostKey) -> Result<Vec<u8>, ErrorStack> {
+    let mut name = X509NameBuilder::new()?;
+    name.append_entry_by_text("O", "pvsim")?;
+    name.append_entry_by_text("CN", "Simulated host key")?;
+    let name = name.build();
+    let mut document = X509::builder()?;
+    document.set_version(2)?;
+    document.set_serial_number(&*BigNum::from_u32(1)?.to_asn1_integer()?)?;
+    document.set_subject_name(&name)?;
+    document.set_issuer_name(&name)?;
+    document.set_not_before(&*Asn1Time::days_from_now(0)?)?;
+    document.set_not_after(&*Asn1Time::days_from_now(DAYS)?)?;
+    document.set_pubkey(host_key.private_key())?;
+    document.sign(host_key.private_key(), MessageDigest::sha512())?;
+    document.build().to_pem()
+}
