@@ -10,6 +10,8 @@ mod faults; // every file and ioctl call failing once
 mod help; // snapshot of every help text
 #[path = "suite/inspect.rs"]
 mod inspect; // every kind of file, explained
+#[path = "suite/man_pages.rs"]
+mod man_pages; // pages against command lines, examples run
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
 #[path = "suite/recorded.rs"]

@@ -1,0 +1,273 @@
+//! `xtask install`: puts everything where a package wants it.
+
+use crate::completions;
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use pvtools::Applet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Tools that another package of every s390x distribution has and that all of its users' scripts call.
+/// A link that hides them has to be asked for.
+const OPT_IN: [&str; 2] = ["chzcrypt", "lszcrypt"];
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Folder that stands for the root of the target system
+    #[arg(long, value_name = "D", default_value = "/")]
+    destdir: PathBuf,
+    /// Where the files will be, seen from the target system
+    #[arg(long, value_name = "P", default_value = "/usr/local")]
+    prefix: PathBuf,
+    /// What to install
+    #[arg(long, value_enum, default_value_t = Part::All)]
+    part: Part,
+    /// Also make the links chzcrypt and lszcrypt, which hide those of s390-tools
+    #[arg(long)]
+    zcrypt_links: bool,
+    /// Install this program instead of building it
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Build without network code (no CRL download, no firmware check)
+    #[arg(long, conflicts_with = "program")]
+    guest_only: bool,
+    /// Build from vendored or already fetched sources alone
+    #[arg(long, conflicts_with = "program")]
+    offline: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Everything
+    All,
+    /// What can stand beside s390-tools: the program, the systemd unit, man pages in section 1pvtools
+    Program,
+    /// What takes the place of s390-tools' files: links, man pages in section 1, completions
+    Links,
+}
+
+pub(crate) fn run(options: &Options, workspace: &Path) -> anyhow::Result<()> {
+    ensure!(options.prefix.is_absolute(), "--prefix has to be an absolute path");
+    let target = Target::new(&options.destdir, &options.prefix);
+    if options.part != Part::Links {
+        let program = match &options.program {
+            Some(program) => program.clone(),
+            None => build(workspace, options.guest_only, options.offline)?,
+        };
+        target.copy(&program, "bin/pvtools", 0o755)?;
+        target.write_unit(&workspace.join("packaging/systemd/pvapconfig.service"))?;
+        completions::install(&completions::umbrella(), &target.path("share"))?;
+    }
+    if options.part != Part::Program {
+        let with_link = Applet::ALL.iter().filter(|applet| applet.has_link());
+        for applet in with_link.filter(|applet| options.zcrypt_links || !OPT_IN.contains(&applet.name)) {
+            target.link("pvtools", &format!("bin/{}", applet.name))?;
+            completions::install(&(applet.command)(), &target.path("share"))?;
+        }
+    }
+    for page in man_pages(&workspace.join("man"))? {
+        if !options.zcrypt_links && options.part != Part::Program && OPT_IN.iter().any(|tool| page.is_of(tool)) {
+            continue;
+        }
+        // What s390-tools has no file for needs no section of its own.
+        let beside = if page.is_of("pvtools") { "1" } else { "1pvtools" };
+        let to = |section| format!("share/man/man1/{}.{section}", page.name);
+        match options.part {
+            Part::All => target.copy(&page.path, &to("1"), 0o644)?,
+            Part::Program => target.copy(&page.path, &to(beside), 0o644)?,
+            Part::Links if beside == "1" => {}
+            Part::Links => target.link(&format!("{}.{beside}", page.name), &to("1"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Builds the release program and returns where it is.
+fn build(workspace: &Path, guest_only: bool, offline: bool) -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace).args(["build", "--release", "--locked", "--package", "pvtools", "--bin", "pvtools"]);
+    if guest_only {
+        command.arg("--no-default-features");
+    }
+    if offline {
+        command.arg("--offline");
+    }
+    ensure!(command.status().context("cannot start cargo")?.success(), "the build failed");
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    let folder = match std::env::var_os("CARGO_BUILD_TARGET") {
+        Some(triple) => folder.join(triple),
+        None => folder,
+    };
+    Ok(folder.join("release/pvtools"))
+}
+
+/// A page below `man/`.
+struct ManPage {
+    /// File name without the section.
+    name: String,
+    path: PathBuf,
+}
+
+impl ManPage {
+    /// Whether this is the page of `tool` or of one of its subcommands.
+    fn is_of(&self, tool: &str) -> bool {
+        self.name.strip_prefix(tool).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
+fn man_pages(folder: &Path) -> anyhow::Result<Vec<ManPage>> {
+    let mut pages = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list '{}'", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".1"));
+        if let Some(name) = name {
+            pages.push(ManPage { name: name.to_owned(), path: path.clone() });
+        }
+    }
+    pages.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(pages)
+}
+
+/// The tree that is installed into.
+struct Target {
+    /// The prefix as the target system sees it.
+    prefix: PathBuf,
+    /// The prefix as this system sees it.
+    root: PathBuf,
+}
+
+impl Target {
+    fn new(destdir: &Path, prefix: &Path) -> Self {
+        Self { prefix: prefix.to_owned(), root: destdir.join(prefix.strip_prefix("/").unwrap_or(prefix)) }
+    }
+
+    /// Where `name` is installed.
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn copy(&self, from: &Path, name: &str, mode: u32) -> anyhow::Result<()> {
+        let bytes = fs::read(from).with_context(|| format!("cannot read '{}'", from.display()))?;
+        self.write(&bytes, name, mode)
+    }
+
+    fn write(&self, bytes: &[u8], name: &str, mode: u32) -> anyhow::Result<()> {
+        let to = self.make_way(name)?;
+        fs::write(&to, bytes)
+            .and_then(|()| fs::set_permissions(&to, Permissions::from_mode(mode)))
+            .with_context(|| format!("cannot write '{}'", to.display()))
+    }
+
+    fn link(&self, points_to: &str, name: &str) -> anyhow::Result<()> {
+        let at = self.make_way(name)?;
+        symlink(points_to, &at).with_context(|| format!("cannot make the link '{}'", at.display()))
+    }
+
+    /// The unit starts the program by its installed path.
+    fn write_unit(&self, from: &Path) -> anyhow::Result<()> {
+        let text = fs::read_to_string(from).with_context(|| format!("cannot read '{}'", from.display()))?;
+        let program = self.prefix.join("bin/pvtools");
+        let text = text.replace("@PROGRAM@", &program.to_string_lossy());
+        self.write(text.as_bytes(), "lib/systemd/system/pvapconfig.service", 0o644)
+    }
+
+    /// Makes the folder of `name` and removes what stands in its place: writing through an old link would
+    /// overwrite the program it points to, and a running program cannot be overwritten at all.
+    fn make_way(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make '{}'", folder.display()))?;
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot replace '{}'", path.display()))
+            }
+            _ => Ok(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything below `folder` as sorted paths, links with what they point to.
+    fn tree(folder: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut open = vec![folder.to_owned()];
+        while let Some(next) = open.pop() {
+            for entry in fs::read_dir(next).unwrap() {
+                let path = entry.unwrap().path();
+                let shown = path.strip_prefix(folder).unwrap().display().to_string();
+                match fs::read_link(&path) {
+                    Ok(points_to) => found.push(format!("{shown} -> {}", points_to.display())),
+                    Err(_) if path.is_dir() => open.push(path),
+                    Err(_) => found.push(shown),
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn install(part: Part, zcrypt_links: bool) -> (tempfile::TempDir, Vec<String>) {
+        let destdir = tempfile::tempdir().unwrap();
+        let program = destdir.path().join("built");
+        fs::write(&program, "program").unwrap();
+        let options = Options {
+            destdir: destdir.path().to_owned(),
+            prefix: "/usr".into(),
+            part,
+            zcrypt_links,
+            program: Some(program),
+            guest_only: false,
+            offline: false,
+        };
+        // Twice: over an existing installation it does the same.
+        run(&options, &crate::workspace()).unwrap();
+        run(&options, &crate::workspace()).unwrap();
+        let files = tree(&destdir.path().join("usr"));
+        (destdir, files)
+    }
+
+    #[test]
+    fn links_every_tool_but_those_that_have_to_be_asked_for() {
+        for (zcrypt_links, name) in [(false, "default"), (true, "with --zcrypt-links")] {
+            let (_destdir, files) = install(Part::All, zcrypt_links);
+            for applet in Applet::ALL {
+                let expected = applet.has_link() && (zcrypt_links || !OPT_IN.contains(&applet.name));
+                for file in [
+                    format!("bin/{} -> pvtools", applet.name),
+                    format!("share/man/man1/{}.1", applet.name),
+                    format!("share/bash-completion/completions/{}.bash", applet.name),
+                    format!("share/zsh/site-functions/_{}", applet.name),
+                    format!("share/fish/vendor_completions.d/{}.fish", applet.name),
+                ] {
+                    assert_eq!(files.contains(&file), expected, "{name}: {file}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_two_parts_share_no_file_and_every_man_link_has_its_page() {
+        let (_program_tree, program) = install(Part::Program, false);
+        let (_links_tree, links) = install(Part::Links, false);
+        assert!(program.contains(&"bin/pvtools".to_owned()), "{program:?}");
+        assert!(links.iter().all(|file| !program.contains(file)), "{links:?}");
+        for link in links.iter().filter(|file| file.starts_with("share/man")) {
+            let page = link.split(" -> ").nth(1).unwrap();
+            assert!(program.contains(&format!("share/man/man1/{page}")), "{link}");
+        }
+    }
+
+    #[test]
+    fn the_unit_starts_the_program_where_it_is_installed() {
+        let (destdir, _) = install(Part::Program, false);
+        let unit = fs::read_to_string(destdir.path().join("usr/lib/systemd/system/pvapconfig.service")).unwrap();
+        assert!(unit.contains("ExecStart=/usr/bin/pvtools pvapconfig\n"), "{unit}");
+    }
+}
