@@ -1,7 +1,7 @@
 //! From `argv[0]` to the applet that answers.
 
 use crate::error::{Failure, Outcome};
-use crate::{System, inspect, pvextract_hdr};
+use crate::{System, inspect, pvextract_hdr, pvsecret};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,6 +31,12 @@ impl Applet {
             about: "extract the Secure Execution header from a boot image",
             command: pvextract_hdr::command,
             run: pvextract_hdr::run,
+        },
+        Self {
+            name: "pvsecret",
+            about: "manage the secrets of a Secure Execution guest",
+            command: pvsecret::command,
+            run: pvsecret::run,
         },
     ];
 

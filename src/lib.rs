@@ -19,6 +19,7 @@ mod input;
 mod inspect;
 mod output;
 mod pvextract_hdr;
+mod pvsecret;
 mod system;
 
 pub use applet::{Applet, run};

@@ -1,0 +1,70 @@
+//! `pvsecret`: secrets for a Secure Execution guest, from the workstation into the guest.
+
+mod add;
+mod list;
+mod lock;
+mod retrieve;
+
+use crate::cli::{self, Verbosity};
+use crate::error::{Failure, Outcome};
+use crate::system::System;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+/// Exit code for a wrong command line: the same as for any failure.
+const USAGE_STATUS: u8 = 1;
+
+/// Manage secrets of an IBM Secure Execution guest
+#[derive(Parser)]
+#[command(name = "pvsecret", subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Add(add::Arguments),
+    Lock(lock::Arguments),
+    List(list::Arguments),
+    #[command(alias = "retr")]
+    Retrieve(retrieve::Arguments),
+    /// Print the version
+    #[command(long_flag = "version", hide = true)]
+    Version,
+}
+
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
+}
+
+pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
+    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
+        Ok(args) => args,
+        Err(ended) => return ended,
+    };
+    args.verbosity.apply(system);
+    match args.command {
+        Command::Add(args) => add::run(&args, system),
+        Command::Lock(_) => lock::run(system),
+        Command::List(args) => list::run(&args, system),
+        Command::Retrieve(args) => retrieve::run(&args, system),
+        Command::Version => system.print(&format!("pvsecret version {}\n", env!("CARGO_PKG_VERSION"))),
+    }?;
+    Ok(Outcome::Done)
+}
+
+/// A wrong combination of the arguments of `subcommand` that clap cannot see by itself.
+fn usage_error(subcommand: &str, message: &str) -> Failure {
+    let mut command = Arguments::command();
+    command.build();
+    let command = match command.find_subcommand_mut(subcommand) {
+        Some(found) => found,
+        None => &mut command,
+    };
+    let error = command.error(ErrorKind::ArgumentConflict, message);
+    Failure::usage(USAGE_STATUS, error.render().to_string())
+}
