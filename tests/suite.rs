@@ -14,6 +14,8 @@ mod inspect; // every kind of file, explained
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
+#[path = "suite/pvsecret_guest.rs"]
+mod pvsecret_guest; // add, list, lock, retrieve with the simulator's ultravisor
 #[path = "suite/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
 #[path = "suite/support.rs"]
