@@ -1,0 +1,72 @@
+#!/bin/sh
+# test.sh FOLDER: checks the packages that build.sh made in FOLDER with lintian, then installs, runs and removes
+# them in a fresh Debian 12 made by debootstrap, beside a stand-in for s390-tools (Debian builds the real one
+# for s390x alone). Needs root and the packages lintian and debootstrap.
+set -eu
+[ $# = 1 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 1; }
+debs=$(cd "$1" && pwd -P)
+lintian --allow-root --fail-on error "$debs"/pvtools_*.changes
+echo "lintian: no error"
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+debootstrap --variant=minbase bookworm "$root" "${PVTOOLS_MIRROR:-http://deb.debian.org/debian}" > "$root.log" 2>&1 ||
+    { tail "$root.log"; exit 1; }
+rm "$root.log"
+
+# What s390-tools owns here: a program and its man page.
+stand_in=$root/stand-in
+mkdir -p "$stand_in/DEBIAN" "$stand_in/usr/bin" "$stand_in/usr/share/man/man1"
+cat > "$stand_in/DEBIAN/control" << END
+Package: s390-tools
+Version: 2.43.0
+Architecture: all
+Maintainer: Nobody <nobody@example.org>
+Description: stand-in for s390-tools
+END
+printf '#!/bin/sh\necho stand-in\n' > "$stand_in/usr/bin/pvextract-hdr"
+chmod 755 "$stand_in/usr/bin/pvextract-hdr"
+echo stand-in | gzip -n > "$stand_in/usr/share/man/man1/pvextract-hdr.1.gz"
+dpkg-deb --root-owner-group -b "$stand_in" "$root/s390-tools.deb" > /dev/null
+cp "$debs"/*.deb "$root"
+
+cat > "$root/script" << 'END'
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+apt() { apt-get -q=2 -o Dpkg::Use-Pty=0 --no-install-recommends "$@" > /log 2>&1 || { cat /log; exit 1; }; }
+expect() { # EXPECTED WHAT WORDS...
+    expected=$1 what=$2
+    shift 2
+    case "$("$@" 2>&1)" in
+        $expected) echo "ok: $what" ;;
+        *) echo "FAILED: $what: $* printed: $("$@" 2>&1)"; exit 1 ;;
+    esac
+}
+files() { find / -xdev ! -path '/proc/*' ! -path '/var/*' ! -path '/tmp/*' ! -path /log ! -path '/etc/ld.so.cache' | sort; }
+
+apt install /s390-tools.deb
+apt install libssl3
+files > /tmp/before
+
+apt install /pvtools_*.deb
+expect 'pvtools *' 'the program starts' pvtools --version
+expect '*pvextract-hdr*' 'its tools are there' pvtools --list
+expect stand-in 'beside s390-tools it replaces nothing' pvextract-hdr --version
+
+apt install /pvtools-compat_*.deb
+expect 'pvextract-hdr *' 'with the links it answers for them' pvextract-hdr --version
+for name in $(pvtools --list | grep ^pv); do
+    expect '*Usage:*' "$name --help" "$name" --help
+done
+expect stand-in 'the diverted program still runs' pvextract-hdr.s390-tools
+
+apt purge pvtools-compat
+expect stand-in 'without the links s390-tools is back' pvextract-hdr --version
+expect stand-in 'and its man page' zcat /usr/share/man/man1/pvextract-hdr.1.gz
+apt purge pvtools
+files > /tmp/after
+expect '' 'nothing is left behind' diff /tmp/before /tmp/after
+expect '' 'no diversion is left' sh -c 'dpkg-divert --list "*" | grep pvtools || true'
+END
+chroot "$root" sh /script
+echo "installed, run and removed in a clean Debian 12"
