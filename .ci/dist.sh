@@ -3,7 +3,11 @@
 # in a clean Debian 12, and a build without a network. Needs root (chroot, network namespace).
 set -eu
 cd "$(dirname "$0")/.."
-command -v lintian debootstrap rpmbuild mandoc dh > /dev/null || {
+missing=
+for program in lintian debootstrap rpmbuild mandoc dh fakeroot; do
+    command -v "$program" > /dev/null || missing="$missing $program"
+done
+[ -z "$missing" ] || {
     apt-get update -q=2
     DEBIAN_FRONTEND=noninteractive apt-get install -q=2 -y --no-install-recommends \
         debhelper debootstrap fakeroot lintian mandoc rpm > /dev/null
