@@ -6,6 +6,8 @@
 mod dispatch; // argv[0], the umbrella command, standard streams
 #[path = "suite/faults.rs"]
 mod faults; // every file and ioctl call failing once
+#[path = "suite/guest.rs"]
+mod guest; // tests/guest.yaml: what happens in a guest, with the ultravisor's state after every step
 #[path = "suite/help.rs"]
 mod help; // snapshot of every help text
 #[path = "suite/inspect.rs"]

@@ -119,14 +119,7 @@ impl UvDevice {
     /// [`Error::NoDevice`], [`Error::Permission`], [`Error::Open`].
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = OpenOptions::new().read(true).write(true).open(path);
-        let file = file.map_err(|source| {
-            let path = path.to_owned();
-            match errno(&source) {
-                Errno::ENOENT | Errno::ENXIO | Errno::ENODEV => Error::NoDevice { path },
-                Errno::EACCES | Errno::EPERM => Error::Permission { path },
-                _ => Error::Open { path, source },
-            }
-        })?;
+        let file = file.map_err(|source| Error::of_opening(path, source))?;
         Ok(Self::new(Kernel(file)))
     }
 }
@@ -244,7 +237,7 @@ fn check_length(what: &'static str, found: usize, least: usize, most: usize) -> 
     Ok(())
 }
 
-fn errno(error: &io::Error) -> Errno {
+pub(crate) fn errno(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
 }
 

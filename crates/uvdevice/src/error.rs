@@ -1,7 +1,9 @@
 use crate::ReturnCode;
 use crate::abi::Command;
+use crate::device::errno;
+use nix::errno::Errno;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a command of the ultravisor did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -88,4 +90,16 @@ pub enum Error {
     /// Not the textual form of a secret id.
     #[error("is not a secret id: that is 0x and 64 hex digits")]
     SecretId,
+}
+
+impl Error {
+    /// Why the device at `path` cannot be opened.
+    pub fn of_opening(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match errno(&source) {
+            Errno::ENOENT | Errno::ENXIO | Errno::ENODEV => Self::NoDevice { path },
+            Errno::EACCES | Errno::EPERM => Self::Permission { path },
+            _ => Self::Open { path, source },
+        }
+    }
 }

@@ -212,3 +212,19 @@ fn says_what_is_wrong_with_the_device() {
     std::fs::write(&path, "").unwrap();
     assert!(matches!(UvDevice::open(&path).unwrap().lock_secrets(), Err(Error::KernelTooOld(_))));
 }
+
+#[test]
+fn says_in_words_why_the_device_cannot_be_opened() {
+    let rows = [
+        (Errno::ENOENT, "/dev/uv: no such device: not a Secure Execution guest"),
+        (Errno::ENXIO, "/dev/uv: no such device: not a Secure Execution guest"),
+        (Errno::ENODEV, "the kernel module 'uvdevice' is not loaded"),
+        (Errno::EACCES, "/dev/uv: permission denied: only root may use it"),
+        (Errno::EPERM, "/dev/uv: permission denied: only root may use it"),
+        (Errno::EMFILE, "cannot open /dev/uv"),
+    ];
+    for (errno, words) in rows {
+        let error = Error::of_opening(Path::new("/dev/uv"), errno.into()).to_string();
+        assert!(error.contains(words), "{errno}: {error}");
+    }
+}

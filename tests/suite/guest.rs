@@ -1,0 +1,385 @@
+//! What happens in a guest, step by step: the scenarios of `tests/guest.yaml`.
+//!
+//! After every command the state of the ultravisor is compared with `pvsim show --format json`: it is as it was but for
+//! what the step says. Each scenario runs the product in this process, with the simulator's ultravisor in place of the
+//! device.
+
+use crate::support::{Run, Scratch};
+use openssl::sha::sha256;
+use pvsim::open::Request;
+use pvsim::seal::Draft;
+use pvsim::{Fault, HostKey, InProcess, Machine};
+use pvtools::System;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Cursor, Write};
+use std::path::Path;
+use std::rc::Rc;
+use uvdevice::UvDevice;
+
+/// A machine, and what is done in its guest.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    id: String,
+    shows: String,
+    /// `guest:` of the inventory.
+    #[serde(default)]
+    guest: Option<serde_yaml::Value>,
+    /// `secrets:` of the inventory.
+    #[serde(default)]
+    secrets: Vec<String>,
+    steps: Vec<Step>,
+}
+
+/// Exactly one of `make`, `write`, `run`, `reboot`, `fault`; what follows each belongs to it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Step {
+    /// Makes a request.
+    make: Option<Make>,
+    /// Writes files.
+    write: BTreeMap<String, String>,
+    /// Runs a command. `@NAME` is a file of the scenario, also in what it prints; `{id:NAME}` is the id of a name.
+    run: Option<Vec<String>>,
+    stdin: Option<String>,
+    exit: i32,
+    /// What it prints; nothing when absent.
+    stdout: Option<String>,
+    stdout_has: Vec<String>,
+    stderr: Option<String>,
+    stderr_has: Vec<String>,
+    /// Files there are afterwards, all for their owner alone unless `public`; none of them was there before.
+    files: BTreeMap<String, FileIs>,
+    no_files: Vec<String>,
+    /// The request in this file was carried out.
+    takes: Option<String>,
+    /// The store is locked now.
+    locks: bool,
+    /// The guest is started again.
+    reboot: bool,
+    /// Something is ordered to go wrong.
+    fault: Option<Fault>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileIs {
+    public: bool,
+    content: Option<String>,
+    size: Option<usize>,
+}
+
+/// A request, correct but for what is said. See [`Draft`].
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Make {
+    file: String,
+    kind: Option<u16>,
+    /// The id is the SHA-256 of this.
+    name: Option<String>,
+    /// The id is this text, filled with zeros.
+    spelled: Option<String>,
+    /// Bytes of a secret of 0x5a; the length that the kind has when absent.
+    length: Option<usize>,
+    /// A plaintext secret.
+    text: Option<String>,
+    stated_length: Option<u32>,
+    /// Every byte of it; `cck` for the one made of the CCK.
+    extension: Option<u8>,
+    flags: u64,
+    /// `ours` or `other`.
+    cuid: Option<String>,
+    other_host: bool,
+    other_image: bool,
+    version: Option<u32>,
+    slots: Option<u8>,
+    no_id: bool,
+    /// Flips a bit of the byte at this offset; from the end when negative.
+    change: Option<isize>,
+    /// Leaves out that many bytes at the end.
+    cut: usize,
+    /// Appends that many.
+    append: usize,
+}
+
+#[test]
+fn every_scenario_goes_as_told() {
+    let list = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest.yaml")).unwrap();
+    let scenarios: Vec<Scenario> = serde_yaml::from_slice(&list).unwrap();
+    for scenario in &scenarios {
+        assert!(!scenario.shows.is_empty(), "{}", scenario.id);
+        let guest = Stage::new(scenario);
+        for (number, step) in scenario.steps.iter().enumerate() {
+            guest.play(&format!("{} step {}", scenario.id, number + 1), step);
+        }
+    }
+    println!("{} scenarios", scenarios.len());
+}
+
+/// A guest, and the folder that its commands work in.
+pub(crate) struct Stage {
+    pub(crate) scratch: Scratch,
+    pub(crate) machine: Machine,
+}
+
+impl Stage {
+    fn new(scenario: &Scenario) -> Self {
+        let inventory = json!({ "guest": scenario.guest.clone().unwrap_or(serde_yaml::Value::Mapping(Default::default())), "secrets": scenario.secrets });
+        Self::with_inventory(&inventory.to_string())
+    }
+
+    /// A guest on a machine with this inventory.
+    pub(crate) fn with_inventory(inventory: &str) -> Self {
+        let scratch = Scratch::new();
+        let machine = Machine::init(&scratch.join("machine"), Some(inventory)).unwrap();
+        Self { scratch, machine }
+    }
+
+    fn play(&self, place: &str, step: &Step) {
+        let before = self.state();
+        let mut expected = before.clone();
+        if let Some(make) = &step.make {
+            self.make(make);
+        }
+        for (name, content) in &step.write {
+            self.scratch.write(name, self.fill(content));
+        }
+        if let Some(args) = &step.run {
+            let files: Vec<_> = step.files.keys().chain(&step.no_files).collect();
+            assert!(files.iter().all(|file| !self.scratch.join(file).exists()), "{place}: a file is there before");
+            self.check(place, step, &self.run(args, step.stdin.as_deref()));
+        }
+        if step.reboot {
+            self.machine.reboot().unwrap();
+            expected = Self::after_boot(&before, &self.state());
+        }
+        if let Some(fault) = &step.fault {
+            self.machine.order(fault.clone()).unwrap();
+            // Ordering is no part of the guest.
+        }
+        if let Some(request) = &step.takes {
+            self.expect_taken(&mut expected, &self.scratch.read(request));
+        }
+        if step.locks {
+            expected["locked"] = true.into();
+        }
+        assert_eq!(self.state(), expected, "{place}: the ultravisor's state; left: as it is, right: as it must be");
+    }
+
+    /// What `pvsim show --format json` says about the guest.
+    fn state(&self) -> Value {
+        let shown: Value = serde_json::from_str(&self.machine.show().unwrap().to_json().unwrap()).unwrap();
+        shown["guest"].clone()
+    }
+
+    /// What a new boot clears, and what it must not.
+    fn after_boot(before: &Value, after: &Value) -> Value {
+        assert_ne!(before["cuid"], after["cuid"]);
+        assert_ne!(before["wrapping_key"], after["wrapping_key"]);
+        let mut expected = before.clone();
+        for (key, value) in [
+            ("boot", (before["boot"].as_u64().unwrap() + 1).into()),
+            ("cuid", after["cuid"].clone()),
+            ("wrapping_key", after["wrapping_key"].clone()),
+            ("locked", false.into()),
+            ("extension_secret", Value::Null),
+            ("secrets", json!([])),
+            ("request_tags", json!([])),
+            // What the header of the image says; a scenario that changes them shows that they come back.
+            ("dump_allowed", true.into()),
+            ("cck", after["cck"].clone()),
+        ] {
+            expected[key] = value;
+        }
+        expected
+    }
+
+    /// What a request that was carried out leaves, told from its decoded fields.
+    fn expect_taken(&self, expected: &mut Value, request: &[u8]) {
+        let Request::AddSecret(open) = Request::open(request, &self.machine.platform().host_key).unwrap() else {
+            panic!("an attestation request cannot be added");
+        };
+        let header = &open.request.secret_header;
+        expected["request_tags"].as_array_mut().unwrap().push(hex::encode(open.request.frame.tag).into());
+        if expected["extension_secret"].is_null() {
+            expected["extension_secret"] = hex::encode(open.extension_secret.expose()).into();
+        }
+        if open.request.flags >> 63 == 1 {
+            expected["dump_allowed"] = false.into();
+        }
+        let secret = open.secret.expose();
+        match header.kind {
+            0x01 => {}
+            0x16 => expected["cck"] = hex::encode(secret).into(),
+            kind => {
+                let secrets = expected["secrets"].as_array_mut().unwrap();
+                let protection = if matches!(kind, 2 | 3) { 0 } else { 32 };
+                secrets.push(json!({
+                    "index": secrets.len(),
+                    "kind": kind,
+                    "id": hex::encode(header.id.unwrap()),
+                    "length": secret.len() + protection,
+                    "secret": hex::encode(secret),
+                }));
+            }
+        }
+    }
+
+    fn check(&self, place: &str, step: &Step, run: &Run) {
+        let clean = |text: &str| text.replace(&format!("{}/", self.scratch.path().display()), "@");
+        let (stdout, stderr) = (clean(&String::from_utf8_lossy(&run.stdout)), clean(&run.stderr));
+        let all = format!("{place}: exit {}\n--- stdout\n{stdout}--- stderr\n{stderr}", run.status);
+        assert_eq!(run.status, step.exit, "{all}");
+        for (name, text, exact, parts) in
+            [("stdout", &stdout, &step.stdout, &step.stdout_has), ("stderr", &stderr, &step.stderr, &step.stderr_has)]
+        {
+            match exact {
+                Some(exact) => assert_eq!(text, &self.fill(exact), "{all}"),
+                None if parts.is_empty() => assert_eq!(text, "", "{all}: {name} was not expected"),
+                None => {}
+            }
+            for part in parts {
+                assert!(text.contains(&self.fill(part)), "{all}: '{part}' is not on {name}");
+            }
+        }
+        if run.status != 0 {
+            assert_eq!(stderr.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{all}");
+        }
+        for (file, is) in &step.files {
+            let content = self.scratch.read(file);
+            let mode = self.scratch.mode(file);
+            assert_eq!(mode & 0o077 == 0, !is.public, "{place}: {file} has mode {mode:o}");
+            if let Some(expected) = &is.content {
+                assert_eq!(String::from_utf8_lossy(&content), self.fill(expected), "{place}: {file}");
+            }
+            assert!(is.size.is_none_or(|size| size == content.len()), "{place}: {file} has {} bytes", content.len());
+        }
+        for file in &step.no_files {
+            assert!(!self.scratch.join(file).exists(), "{place}: {file} is there");
+        }
+    }
+
+    /// `{id:NAME}` becomes the id of a name.
+    fn fill(&self, text: &str) -> String {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once("{id:") {
+            let (name, behind) = behind.split_once('}').unwrap();
+            filled += &format!("{before}0x{}", hex::encode(sha256(name.as_bytes())));
+            rest = behind;
+        }
+        filled + rest
+    }
+
+    /// Runs a command in the guest: the product, in this process.
+    pub(crate) fn run(&self, args: &[String], stdin: Option<&str>) -> Run {
+        let args: Vec<OsString> = args
+            .iter()
+            .map(|arg| match arg.strip_prefix('@') {
+                Some(file) => self.scratch.join(file).into_os_string(),
+                None => self.fill(arg).into(),
+            })
+            .collect();
+        let stdin = stdin.map(|file| self.scratch.read(file)).unwrap_or_default();
+        run_in_process(&self.machine, &args, stdin)
+    }
+
+    /// Makes a correct request for an association secret.
+    pub(crate) fn make_association(&self, file: &str, name: &str) {
+        self.make(&Make { file: file.into(), name: Some(name.into()), ..Make::default() });
+    }
+
+    fn make(&self, make: &Make) {
+        let platform = self.machine.platform();
+        let kind = make.kind.unwrap_or(2);
+        let secret = match &make.text {
+            Some(text) => {
+                let mut stored = [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
+                stored.resize(stored.len().next_multiple_of(16), 0);
+                stored
+            }
+            None => vec![0x5a; make.length.unwrap_or(usual_length(kind))],
+        };
+        let mut id = sha256(make.name.as_deref().unwrap_or("").as_bytes());
+        if let Some(spelled) = &make.spelled {
+            id = [0; 32];
+            id[..spelled.len()].copy_from_slice(spelled.as_bytes());
+        }
+        let has_id = kind != 1 && !make.no_id;
+        let mut draft = Draft::new(platform, kind, has_id.then_some(id), &secret);
+        draft.flags = make.flags;
+        draft.version = make.version.unwrap_or(draft.version);
+        draft.stated_slots = make.slots;
+        draft.stated_length = make.stated_length.unwrap_or(draft.stated_length);
+        draft.extension_secret = [make.extension.unwrap_or(0); 32];
+        draft.cuid = match make.cuid.as_deref() {
+            None => [0; 16],
+            Some("ours") => self.machine.guest().unwrap().cuid.0,
+            Some("other") => [0x77; 16],
+            Some(other) => panic!("cuid: {other}"),
+        };
+        if make.other_image {
+            draft.header_tag[3] ^= 1;
+        }
+        let other = HostKey::generate().unwrap();
+        let host = if make.other_host { &other } else { &platform.host_key };
+        let mut request = draft.seal(&[host]).unwrap();
+        if let Some(at) = make.change {
+            let at = if at < 0 { request.len() - at.unsigned_abs() } else { at.unsigned_abs() };
+            request[at] ^= 1;
+        }
+        request.truncate(request.len() - make.cut);
+        request.resize(request.len() + make.append, 0);
+        self.scratch.write(&make.file, request);
+    }
+}
+
+/// Bytes of the stored form of a secret.
+fn usual_length(kind: u16) -> usize {
+    match kind {
+        0x01 => 0,
+        0x03 | 0x04 => 16,
+        0x05 => 24,
+        0x08 | 0x09 | 0x15 => 64,
+        0x0a => 128,
+        0x12 => 48,
+        0x13 => 80,
+        _ => 32,
+    }
+}
+
+/// The product, in this process, in the guest of `machine`.
+pub(crate) fn run_in_process(machine: &Machine, args: &[OsString], stdin: Vec<u8>) -> Run {
+    let (stdout, stderr) = (Collected::default(), Collected::default());
+    let mut system = System::new(Box::new(Cursor::new(stdin)), Box::new(stdout.clone()), Box::new(stderr.clone()));
+    let machine = machine.clone();
+    system.uv = Box::new(move || match machine.open_device().unwrap() {
+        Some(errno) => Err(uvdevice::Error::of_opening(Path::new("/dev/uv"), io::Error::from_raw_os_error(errno))),
+        None => Ok(Box::new(UvDevice::new(InProcess(machine.clone())))),
+    });
+    let code = pvtools::run(args, &mut system);
+    // An ExitCode shows itself in no other way.
+    let status = if code == std::process::ExitCode::SUCCESS { 0 } else { 1 };
+    let stderr = String::from_utf8_lossy(&stderr.0.borrow()).into_owned();
+    Run { status, stdout: stdout.0.take(), stderr }
+}
+
+/// A stream that keeps what is written.
+#[derive(Clone, Default)]
+struct Collected(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Collected {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
