@@ -3,7 +3,7 @@
 use crate::System;
 use anyhow::{Context, bail, ensure};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -46,4 +46,45 @@ fn read_from(source: impl Read, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8
     source.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     ensure!(bytes.len() <= limit, "it is larger than {limit} bytes");
     Ok(bytes)
+}
+
+/// A file in which one can search, or as much of a pipe as is looked at.
+pub(crate) enum Seekable {
+    File(File),
+    Stream(Cursor<Vec<u8>>),
+}
+
+/// Opens a file to search in; `-` is standard input. Of what cannot be searched, the first 16 MiB are read.
+pub(crate) fn open_seekable(path: &Path, what: &str, system: &mut System) -> anyhow::Result<Seekable> {
+    const STREAM_LIMIT: u64 = 16 << 20;
+    let mut start = Vec::new();
+    if path == Path::new("-") {
+        let read = (&mut system.stdin).take(STREAM_LIMIT).read_to_end(&mut start);
+        read.with_context(|| format!("Cannot read {what} from standard input"))?;
+        return Ok(Seekable::Stream(Cursor::new(start)));
+    }
+    let mut file = open(path, what)?;
+    if file.stream_position().is_ok() {
+        return Ok(Seekable::File(file));
+    }
+    file.take(STREAM_LIMIT).read_to_end(&mut start).with_context(|| cannot_read(path, what))?;
+    Ok(Seekable::Stream(Cursor::new(start)))
+}
+
+impl Read for Seekable {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Stream(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Seek for Seekable {
+    fn seek(&mut self, position: SeekFrom) -> std::io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(position),
+            Self::Stream(stream) => stream.seek(position),
+        }
+    }
 }

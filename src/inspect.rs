@@ -1,15 +1,15 @@
 //! `pvtools inspect`: what a file is and what its bytes mean.
 
 use crate::error::{Failure, Outcome};
-use crate::{System, cli, input};
+use crate::input::{self, Seekable};
+use crate::{System, cli};
 use anyhow::{Context, anyhow};
 use clap::{CommandFactory, Parser, ValueEnum};
 use hostkey::HostKeyDocument;
 use inspect::{Error, Field, KnownHostKey, Report};
 use std::ffi::OsString;
 use std::fmt::Write;
-use std::fs::File;
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a value in one line of text, and of a line of the hexdump.
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     let mut explained = Vec::new();
     let mut outcome = Outcome::Done;
     for path in &args.files {
-        let mut file = Opened::new(path, system)?;
+        let mut file = input::open_seekable(path, "the file", system)?;
         let (report, failure) = match inspect::inspect(&mut file, &known) {
             Ok(report) => (Some(report), None),
             Err(Error::Broken { report, source }) => {
@@ -101,46 +101,6 @@ fn known_host_key(path: &Path) -> anyhow::Result<KnownHostKey> {
     Ok(KnownHostKey { hash: document.hash().0, name: path.display().to_string() })
 }
 
-/// A file, or standard input read to its end.
-enum Opened {
-    File(File),
-    Stream(Cursor<Vec<u8>>),
-}
-
-impl Opened {
-    fn new(path: &Path, system: &mut System) -> anyhow::Result<Self> {
-        if path == Path::new("-") {
-            let bytes = input::read_or_stdin(path, inspect::MAX_SIZE as usize, "the file", system)?;
-            return Ok(Self::Stream(Cursor::new(bytes.to_vec())));
-        }
-        let mut file = input::open(path, "the file")?;
-        if file.stream_position().is_err() {
-            let mut bytes = Vec::new();
-            file.take(inspect::MAX_SIZE + 1).read_to_end(&mut bytes)?;
-            return Ok(Self::Stream(Cursor::new(bytes)));
-        }
-        Ok(Self::File(file))
-    }
-}
-
-impl Read for Opened {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::File(file) => file.read(buffer),
-            Self::Stream(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Seek for Opened {
-    fn seek(&mut self, position: SeekFrom) -> std::io::Result<u64> {
-        match self {
-            Self::File(file) => file.seek(position),
-            Self::Stream(stream) => stream.seek(position),
-        }
-    }
-}
-
 /// A report as text.
 struct Text<'a> {
     path: &'a Path,
@@ -150,7 +110,7 @@ struct Text<'a> {
 
 impl Text<'_> {
     /// With `dump`, each field is followed by its bytes, read from there.
-    fn render(&self, mut dump: Option<&mut Opened>) -> anyhow::Result<String> {
+    fn render(&self, mut dump: Option<&mut Seekable>) -> anyhow::Result<String> {
         let Report { kind, size, fields, warnings } = self.report;
         let mut text = format!("{}\n", self.bold(&format!("{}: {kind}, {size} bytes", self.path.display())));
         let width = fields.iter().map(|field| field.name.len()).max().unwrap_or_default();
@@ -209,7 +169,7 @@ impl Text<'_> {
     }
 }
 
-fn hexdump(text: &mut String, file: &mut Opened, offset: usize, size: usize) -> anyhow::Result<()> {
+fn hexdump(text: &mut String, file: &mut Seekable, offset: usize, size: usize) -> anyhow::Result<()> {
     let mut bytes = vec![0; size];
     file.seek(SeekFrom::Start(offset as u64))?;
     file.read_exact(&mut bytes)?;

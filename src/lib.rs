@@ -15,6 +15,7 @@
 mod applet;
 mod cli;
 mod error;
+mod host_keys;
 mod input;
 mod inspect;
 mod output;

@@ -1,6 +1,7 @@
 //! Output files: complete or not at all.
 
 use anyhow::{Context, bail};
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
 use std::fs::{File, OpenOptions, Permissions};
@@ -81,6 +82,35 @@ pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
     }
 }
 
+/// Whether writing to both would write to one file, which need not exist yet.
+pub(crate) fn same_target(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| Some((folder_of(path).canonicalize().ok()?, path.file_name()?.to_owned()));
+    let streams = [one, other].contains(&Path::new("-"));
+    !streams && (one == other || same_file(one, other) || place(one).is_some() && place(one) == place(other))
+}
+
+/// Makes outputs appear, in their order but streams first, which may still fail. If one cannot appear, those before
+/// it that were not there are taken back.
+pub(crate) fn publish_all(mut outputs: Vec<Staged>) -> anyhow::Result<()> {
+    outputs.sort_by_key(|output| !matches!(output.kind, Kind::Stream { .. }));
+    let mut new = Vec::new();
+    for output in outputs {
+        let shown = output.shown.clone();
+        let appears = !shown.exists();
+        if let Err(error) = output.publish() {
+            for path in new {
+                // The error to report is the one that led here.
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(error);
+        }
+        if appears {
+            new.push(shown);
+        }
+    }
+    Ok(())
+}
+
 fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Kind> {
     let existing = match path.metadata() {
         Ok(metadata) => Some(metadata),
@@ -122,11 +152,11 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Kind> {
     };
     let kind = match unnamed_file(folder_of(&target), mode.mode()) {
         Ok(file) => Kind::Link { file, target },
-        // The file system or the kernel has none: what a file with a name meets is the error to report.
-        Err(_) => {
-            let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder_of(&target))?;
+        Err(error) if has_no_unnamed_files(&error) => {
+            let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder_of(&target)).map_err(plain)?;
             Kind::Rename { file, target }
         }
+        Err(error) => return Err(error.into()),
     };
     let mut file = match &kind {
         Kind::Link { file, .. } | Kind::Stream { file, .. } => file,
@@ -142,6 +172,16 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Kind> {
 
 fn unnamed_file(folder: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().write(true).mode(mode).custom_flags(OFlag::O_TMPFILE.bits()).open(folder)
+}
+
+fn has_no_unnamed_files(error: &io::Error) -> bool {
+    let answers = [Errno::EOPNOTSUPP, Errno::EISDIR, Errno::EINVAL];
+    error.raw_os_error().is_some_and(|code| answers.contains(&Errno::from_raw(code)))
+}
+
+/// Without the name of the temporary file, which is none of the user's.
+fn plain(error: io::Error) -> io::Error {
+    error.raw_os_error().map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Gives an unnamed file its name; a file of that name is replaced in one step.

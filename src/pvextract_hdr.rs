@@ -8,11 +8,7 @@ use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
 use sehdr::{DEFAULT_COUNT, DEFAULT_SKIP, Search};
 use std::ffi::OsString;
-use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
-
-/// How much of an image is read from a pipe, where seeking is not possible.
-const STREAM_LIMIT: u64 = 16 << 20;
 
 /// Extract the Secure Execution header from a boot image
 ///
@@ -84,16 +80,8 @@ fn extract(args: &Arguments, system: &mut System) -> Result<(), Failure> {
 }
 
 fn locate(path: &Path, search: Search, system: &mut System) -> anyhow::Result<sehdr::Found> {
-    if path == Path::new("-") {
-        let mut start = Vec::new();
-        (&mut system.stdin).take(STREAM_LIMIT).read_to_end(&mut start).context("Cannot read standard input")?;
-        return describe(sehdr::locate(&mut Cursor::new(start), search), "standard input");
-    }
-    let mut file = input::open(path, "the image")?;
-    if file.stream_position().is_err() {
-        bail!("Cannot search '{}': it is a pipe; pass '-' and give it as standard input", path.display());
-    }
-    describe(sehdr::locate(&mut file, search), &path.display().to_string())
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    describe(sehdr::locate(&mut input::open_seekable(path, "the image", system)?, search), &name)
 }
 
 fn describe(result: Result<sehdr::Found, sehdr::Error>, name: &str) -> anyhow::Result<sehdr::Found> {

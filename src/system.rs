@@ -70,6 +70,12 @@ impl System {
         }
     }
 
+    /// Whether this is a Secure Execution guest, as the kernel says.
+    pub(crate) fn is_guest(&self) -> bool {
+        let path = self.root.join("sys/firmware/uv/prot_virt_guest");
+        std::fs::read(path).is_ok_and(|text| text.first() == Some(&b'1'))
+    }
+
     /// Requested data, to stdout.
     pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
         self.print_bytes(text.as_bytes())

@@ -18,6 +18,8 @@ mod man_pages; // pages against command lines, examples run
 mod pvextract_hdr; // images, page ranges, outputs
 #[path = "suite/pvsecret_guest.rs"]
 mod pvsecret_guest; // add, list, lock, retrieve with the simulator's ultravisor
+#[path = "suite/pvsecret_workstation.rs"]
+mod pvsecret_workstation; // create and verify
 #[path = "suite/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
 #[path = "suite/support.rs"]

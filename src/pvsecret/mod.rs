@@ -1,9 +1,14 @@
 //! `pvsecret`: secrets for a Secure Execution guest, from the workstation into the guest.
 
 mod add;
+mod create;
+mod cuid;
+mod identity;
 mod list;
 mod lock;
+mod outputs;
 mod retrieve;
+mod verify;
 
 use crate::cli::{self, Verbosity};
 use crate::error::{Failure, Outcome};
@@ -11,6 +16,7 @@ use crate::system::System;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// Exit code for a wrong command line: the same as for any failure.
 const USAGE_STATUS: u8 = 1;
@@ -27,9 +33,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Create(Box<create::Arguments>),
     Add(add::Arguments),
     Lock(lock::Arguments),
     List(list::Arguments),
+    Verify(verify::Arguments),
     #[command(alias = "retr")]
     Retrieve(retrieve::Arguments),
     /// Print the version
@@ -48,9 +56,11 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     };
     args.verbosity.apply(system);
     match args.command {
+        Command::Create(args) => create::run(&args, system),
         Command::Add(args) => add::run(&args, system),
         Command::Lock(_) => lock::run(system),
         Command::List(args) => list::run(&args, system),
+        Command::Verify(args) => verify::run(&args, system),
         Command::Retrieve(args) => retrieve::run(&args, system),
         Command::Version => system.print(&format!("pvsecret version {}\n", env!("CARGO_PKG_VERSION"))),
     }?;
@@ -67,4 +77,25 @@ fn usage_error(subcommand: &str, message: &str) -> Failure {
     };
     let error = command.error(ErrorKind::ArgumentConflict, message);
     Failure::usage(USAGE_STATUS, error.render().to_string())
+}
+
+/// Input and output of `subcommand`, given as options or as plain arguments. With '-i', the first plain argument is the
+/// output.
+fn in_and_out<'a>(
+    subcommand: &str,
+    [input, output]: [&'a Option<PathBuf>; 2],
+    [first, second]: [&'a Option<PathBuf>; 2],
+) -> Result<(&'a Path, Option<&'a Path>), Failure> {
+    let plain = match (input, first, second) {
+        (Some(input), plain, None) => (input.as_path(), plain.as_deref()),
+        (None, Some(input), plain) => (input.as_path(), plain.as_deref()),
+        (Some(_), _, Some(_)) => {
+            return Err(usage_error(subcommand, "'--input' cannot be used with both INPUT and OUTPUT"));
+        }
+        (None, None, _) => return Err(usage_error(subcommand, "the input is missing")),
+    };
+    match (output.as_deref(), plain) {
+        (Some(_), (_, Some(_))) => Err(usage_error(subcommand, "'--output' cannot be used with OUTPUT")),
+        (output, (input, plain)) => Ok((input, output.or(plain))),
+    }
 }

@@ -75,7 +75,11 @@ enum Wanted {
 }
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
-    let (input, output) = args.paths()?;
+    let (input, output) = pvsecret::in_and_out(
+        "retrieve",
+        [&args.input, &args.output],
+        [&args.positional_input, &args.positional_output],
+    )?;
     if let (Inform::Yaml, Some(output)) = (args.inform, output) {
         output::refuse_overwriting(output, &[input])?;
     }
@@ -93,24 +97,6 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     match output {
         Some(path) if path != Path::new("-") => Ok(output::write(path, &rendered, Privacy::Secret, "secret")?),
         _ => system.print_bytes(&rendered),
-    }
-}
-
-impl Arguments {
-    /// Input and output, in whichever form they were given.
-    fn paths(&self) -> Result<(&Path, Option<&Path>), Failure> {
-        let usage_error = |message| pvsecret::usage_error("retrieve", message);
-        let positional = [self.positional_input.as_deref(), self.positional_output.as_deref()];
-        let (input, output) = match (self.input.as_deref(), positional) {
-            (Some(input), [output, None]) => (Some(input), output),
-            (Some(_), _) => return Err(usage_error("'--input' cannot be used with both INPUT and OUTPUT")),
-            (None, [input, output]) => (input, output),
-        };
-        if output.is_some() && self.output.is_some() {
-            return Err(usage_error("'--output' cannot be used with OUTPUT"));
-        }
-        // Clap makes sure that one of them is there.
-        Ok((input.unwrap_or(Path::new("")), self.output.as_deref().or(output)))
     }
 }
 

@@ -173,6 +173,7 @@ fn examples_run_as_printed() {
     for (name, page) in pages() {
         let scratch = crate::pvextract_hdr::with_image();
         fs::rename(scratch.join("img"), scratch.join("image")).unwrap();
+        scratch.write("z16.crt", crate::pvsecret_workstation::host_key_document());
         link_tools(&scratch);
         for command in examples(&page) {
             let mut shell = std::process::Command::new("sh");

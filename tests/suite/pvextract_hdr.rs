@@ -5,7 +5,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use pvsim::image::{HEADER_OFFSET, HeaderSecrets, header, image};
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::LazyLock;
@@ -161,10 +161,5 @@ fn unreadable_inputs_are_named() {
     for (input, part) in rows {
         scratch.run("pvextract-hdr", &[input]).refuses(1, &[input, part]);
     }
-    // Writable but not readable: a pipe cannot be searched.
-    let fifo = scratch.join("fifo");
-    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let _keeps_the_reader_from_waiting = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
-    scratch.run("pvextract-hdr", &["fifo"]).refuses(1, &["'fifo'", "pipe", "standard input"]);
-    assert_eq!(scratch.names(), ["fifo", "img"]);
+    assert_eq!(scratch.names(), ["img"]);
 }

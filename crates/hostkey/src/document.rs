@@ -1,6 +1,6 @@
 //! Host-key documents and the keys in them.
 
-use crate::Error;
+use crate::{CertificateFile, Error};
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Public};
@@ -31,6 +31,7 @@ impl fmt::Debug for HostKeyHash {
 pub struct HostKeyDocument {
     certificate: X509,
     key: HostKey,
+    ignored: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +42,22 @@ struct HostKey {
 }
 
 impl HostKeyDocument {
+    /// The first certificate of a PEM or DER file.
+    ///
+    /// # Errors
+    /// [`Error::NoCertificate`], [`Error::Damaged`], [`Error::Trailing`], [`Error::NotP521`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let mut certificates = CertificateFile::parse(bytes)?.certificates.into_iter();
+        let mut document = Self::from_certificate(certificates.next().ok_or(Error::NoCertificate)?)?;
+        document.ignored = certificates.count();
+        Ok(document)
+    }
+
+    /// How many further certificates the file had, which are not used.
+    pub fn ignored_certificates(&self) -> usize {
+        self.ignored
+    }
+
     /// The document in `certificate`, whose key must be EC P-521.
     pub fn from_certificate(certificate: X509) -> Result<Self, Error> {
         let public = certificate.public_key()?;
@@ -55,7 +72,7 @@ impl HostKeyDocument {
         left.copy_from_slice(&x.to_vec_padded(COORDINATE as i32)?);
         right.copy_from_slice(&y.to_vec_padded(COORDINATE as i32)?);
         let hash = HostKeyHash(openssl::sha::sha256(&coordinates));
-        Ok(Self { certificate, key: HostKey { public, coordinates, hash } })
+        Ok(Self { certificate, key: HostKey { public, coordinates, hash }, ignored: 0 })
     }
 
     /// The certificate as it was read.
@@ -75,7 +92,6 @@ impl HostKeyDocument {
     }
 
     /// The verifier's way: only called after every rule held.
-    #[expect(dead_code, reason = "the verifier, which calls it, comes next")]
     pub(crate) fn trust_verified(&self) -> TrustedHostKey {
         TrustedHostKey(self.key.clone())
     }

@@ -1,17 +1,168 @@
-/// Why a host-key document or what is needed to judge it cannot be used.
+use openssl::error::ErrorStack;
+use std::fmt;
+
+/// Why a host-key document, or what is needed to judge it, cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file holds no certificate.
-    #[error("contains no certificate")]
+    #[error("it contains no certificate")]
     NoCertificate,
+    /// The file holds no certificate revocation list.
+    #[error("it contains no certificate revocation list (CRL)")]
+    NoCrlInFile,
+    /// A PEM block or a DER structure is damaged.
+    #[error("{what} in it is damaged")]
+    Damaged {
+        /// Which structure.
+        what: &'static str,
+    },
+    /// Bytes follow a DER structure.
+    #[error("{count} bytes follow the {what}; a DER file holds one structure")]
+    Trailing {
+        /// Which structure.
+        what: &'static str,
+        /// How many bytes.
+        count: usize,
+    },
     /// The key is not EC P-521.
-    #[error("the key is {found}, but a host key is EC P-521 (secp521r1)")]
+    #[error("its key is {found}, but a host key is EC P-521 (secp521r1)")]
     NotP521 {
         /// What the key is.
         found: String,
     },
+    /// None of the certificates is an IBM Z signing key.
+    #[error(
+        "none of the certificates is an IBM Z signing key: its subject must have exactly C=US, ST=New York, \
+         L=Poughkeepsie or Armonk, O and CN=International Business Machines Corporation, and an OU that ends \
+         with 'Key Signing Service'"
+    )]
+    NoSigningKey,
+    /// More than one of the certificates is an IBM Z signing key.
+    #[error("more than one of the certificates is an IBM Z signing key ('{}'): give one", files.join("', '"))]
+    SeveralSigningKeys {
+        /// Where they are.
+        files: Vec<String>,
+    },
+    /// The chain from the signing key to a trusted root does not hold.
+    #[error("the IBM Z signing key in '{file}' is not trusted: '{subject}' (level {depth} of the chain): {reason}")]
+    Chain {
+        /// File of the signing key.
+        file: String,
+        /// Subject of the certificate at which the chain breaks.
+        subject: String,
+        /// How far from the signing key: 0 is the signing key itself.
+        depth: u32,
+        /// What is wrong, in OpenSSL's words.
+        reason: String,
+    },
+    /// The signing key is a root itself, so that nobody vouches for it.
+    #[error("the IBM Z signing key in '{file}' is itself a trusted root: nobody else vouches for it")]
+    ChainTooShort {
+        /// File of the signing key.
+        file: String,
+    },
+    /// A certificate of the chain is revoked.
+    #[error("the certificate '{subject}' (level {depth} of the chain) is revoked: {revocation}")]
+    ChainRevoked {
+        /// Whose certificate.
+        subject: String,
+        /// How far from the signing key.
+        depth: u32,
+        /// Since when, and where that is said.
+        revocation: String,
+    },
+    /// There is no usable CRL for a certificate of the chain.
+    #[error("whether '{subject}' (level {depth} of the chain) is revoked is not known: {fault}")]
+    ChainNoCrl {
+        /// Whose certificate.
+        subject: String,
+        /// How far from the signing key.
+        depth: u32,
+        /// Why no CRL could be used.
+        fault: CrlFault,
+    },
+    /// An issuer in the chain is not allowed to sign CRLs.
+    #[error(
+        "whether '{subject}' (level {depth} of the chain) is revoked cannot be known: '{issuer}' may not sign CRLs"
+    )]
+    ChainNoCrlSigner {
+        /// Whose certificate.
+        subject: String,
+        /// How far from the signing key.
+        depth: u32,
+        /// Who issued it.
+        issuer: String,
+    },
+    /// The document's time has not come.
+    #[error("it is not valid before {0}")]
+    NotYetValid(String),
+    /// The document's time is over.
+    #[error("it expired on {0}")]
+    Expired(String),
+    /// The document says that another key signed it.
+    #[error("its {what} does not fit the IBM Z signing key in '{file}'")]
+    AuthorityKeyId {
+        /// Which part of the authority key identifier.
+        what: &'static str,
+        /// File of the signing key.
+        file: String,
+    },
+    /// The document says that somebody else signed it.
+    #[error("its issuer is '{issuer}', not the subject of the IBM Z signing key in '{file}'")]
+    Issuer {
+        /// Who is said to have signed it.
+        issuer: String,
+        /// File of the signing key.
+        file: String,
+    },
+    /// The signature does not hold.
+    #[error("its signature was not made by the IBM Z signing key in '{file}'")]
+    Signature {
+        /// File of the signing key.
+        file: String,
+    },
+    /// The signature uses a hash that can be forged.
+    #[error("it is signed with {0}, which is too weak")]
+    WeakSignature(String),
+    /// The document demands something that is not understood.
+    #[error("it has an extension that must be understood but is not known: {0}")]
+    CriticalExtension(String),
+    /// The document is revoked.
+    #[error("it is revoked: {0}")]
+    Revoked(String),
+    /// There is no usable CRL of the signing key.
+    #[error("whether it is revoked is not known: {0}")]
+    NoCrl(CrlFault),
     /// OpenSSL refused an operation.
-    #[error("OpenSSL")]
-    OpenSsl(#[from] openssl::error::ErrorStack),
+    #[error("OpenSSL refused")]
+    OpenSsl(#[from] ErrorStack),
+}
+
+/// Why no CRL of an issuer can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrlFault {
+    /// Whose CRL is wanted.
+    pub issuer: String,
+    /// CRLs of that issuer that were given, and what is wrong with each.
+    pub unusable: Vec<(String, String)>,
+    /// Where such a CRL can be had.
+    pub distribution_points: Vec<String>,
+}
+
+impl fmt::Display for CrlFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unusable.is_empty() {
+            write!(f, "no CRL of '{}' was given", self.issuer)?;
+        } else {
+            write!(f, "no CRL of '{}' can be used", self.issuer)?;
+        }
+        for (number, (file, reason)) in self.unusable.iter().enumerate() {
+            write!(f, "{} '{file}' {reason}", if number == 0 { ":" } else { "," })?;
+        }
+        if let Some(first) = self.distribution_points.first() {
+            write!(f, "; it can be had from {first}")?;
+        }
+        Ok(())
+    }
 }

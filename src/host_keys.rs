@@ -1,0 +1,145 @@
+//! The options that name and judge host keys, shared by all tools that take them.
+
+use crate::{System, input};
+use anyhow::{Context, anyhow, bail};
+use clap::{ArgGroup, Args};
+use hostkey::{CertificateFile, Error, Evidence, HostKeyDocument, Roots, Source, TrustedHostKey, Verifier};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// No certificate file is larger; a CRL may be.
+const MAX_CERTIFICATE_FILE: usize = 1 << 20;
+const MAX_CRL_FILE: usize = 64 << 20;
+
+/// Host keys, and what they are judged by.
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("pv_verify").args(["no_verify", "certs"]).required(true))]
+pub(crate) struct HostKeyArgs {
+    /// Encrypt for the machine with this host-key document; may be repeated
+    #[arg(short = 'k', long, value_name = "FILE", value_delimiter = ',', required = true)]
+    pub(crate) host_key_document: Vec<PathBuf>,
+    /// Use the host keys without any check of who made them
+    #[arg(long)]
+    no_verify: bool,
+    /// Certificates between host key and root CA: the IBM Z signing key and intermediate CAs
+    ///
+    /// PEM or DER; a file may also hold CRLs. Exactly one of the certificates must be an IBM Z signing key.
+    #[arg(short = 'C', long = "cert", alias = "crt", value_name = "FILE", value_delimiter = ',')]
+    certs: Vec<PathBuf>,
+    /// Certificate revocation lists; may be repeated
+    #[arg(long = "crl", value_name = "FILE", value_delimiter = ',')]
+    crls: Vec<PathBuf>,
+    /// Do not download CRLs
+    #[arg(long)]
+    offline: bool,
+    /// Trust this root CA instead of those of the system
+    #[arg(long, value_name = "ROOT_CA")]
+    root_ca: Option<PathBuf>,
+}
+
+impl HostKeyArgs {
+    /// Every file that these options name.
+    pub(crate) fn inputs(&self) -> Vec<&Path> {
+        let lists = [&self.host_key_document, &self.certs, &self.crls];
+        lists.into_iter().flatten().chain(&self.root_ca).map(PathBuf::as_path).collect()
+    }
+
+    /// The host keys, in the order of the command line, each verified or trusted by explicit wish.
+    /// `protects` says in the warning what a wrong key would give away.
+    pub(crate) fn load(&self, protects: &str, system: &mut System) -> anyhow::Result<Vec<TrustedHostKey>> {
+        let mut documents = Vec::new();
+        for path in &self.host_key_document {
+            let document = load_document(path)?;
+            if document.ignored_certificates() > 0 {
+                system.warn(&format!(
+                    "The host-key document in '{}' contains more than one certificate! The first one is used.",
+                    path.display()
+                ));
+            }
+            documents.push((path, document));
+        }
+        if self.no_verify {
+            self.warn_unverified(protects, system);
+            let trust = |(path, document): (&PathBuf, HostKeyDocument), system: &mut System| {
+                system.info(&format!("Use host-key document at '{}'", path.display()));
+                document.trust_unverified()
+            };
+            return Ok(documents.into_iter().map(|document| trust(document, system)).collect());
+        }
+        let verifier = self.verifier(system)?;
+        let mut trusted = Vec::new();
+        for (path, document) in documents {
+            let key = verifier
+                .verify(&document)
+                .with_context(|| format!("Host-key verification failed: '{}'", path.display()))?;
+            system.debug("HKD: verified");
+            system.info(&format!("Use host-key document at '{}'", path.display()));
+            trusted.push(key);
+        }
+        Ok(trusted)
+    }
+
+    fn warn_unverified(&self, protects: &str, system: &mut System) {
+        system.warn(&format!("Host-key document verification is disabled. The {protects} may not be protected."));
+        let ignored =
+            [("--crl", !self.crls.is_empty()), ("--offline", self.offline), ("--root-ca", self.root_ca.is_some())];
+        for (option, _) in ignored.iter().filter(|(_, given)| *given) {
+            system.warn(&format!("'{option}' has no effect together with '--no-verify'."));
+        }
+    }
+
+    fn verifier(&self, system: &mut System) -> anyhow::Result<Verifier> {
+        let mut evidence = Evidence { certificates: Vec::new(), crls: Vec::new(), roots: Roots::System };
+        for path in &self.certs {
+            let file = load_certificates(path, "certificate", MAX_CERTIFICATE_FILE)?;
+            if file.certificates.is_empty() && file.crls.is_empty() {
+                bail!(unusable(path, "certificate file", Error::NoCertificate));
+            }
+            evidence.certificates.extend(sources(path, file.certificates));
+            evidence.crls.extend(sources(path, file.crls));
+        }
+        for path in &self.crls {
+            let file = load_certificates(path, "CRL", MAX_CRL_FILE)?;
+            if file.crls.is_empty() {
+                bail!(unusable(path, "CRL file", Error::NoCrlInFile));
+            }
+            evidence.crls.extend(sources(path, file.crls));
+        }
+        if let Some(path) = &self.root_ca {
+            let file = load_certificates(path, "root CA certificate", MAX_CERTIFICATE_FILE)?;
+            if file.certificates.is_empty() {
+                bail!(unusable(path, "root CA", Error::NoCertificate));
+            }
+            evidence.roots = Roots::Given(sources(path, file.certificates).collect());
+            evidence.crls.extend(sources(path, file.crls));
+        } else if let Some(path) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) {
+            // OpenSSL reads the roots in this file by itself; its CRLs count as well.
+            if let Ok(file) = load_certificates(&path, "certificate", MAX_CRL_FILE) {
+                evidence.crls.extend(sources(&path, file.crls));
+            }
+        }
+        let now = (system.now)().duration_since(UNIX_EPOCH).context("The clock is set before 1970")?.as_secs();
+        let now = i64::try_from(now).context("The clock is set too late")?;
+        Verifier::new(evidence, now).context("Host-key verification failed")
+    }
+}
+
+/// Reads a host-key document.
+pub(crate) fn load_document(path: &Path) -> anyhow::Result<HostKeyDocument> {
+    let bytes = input::read(path, MAX_CERTIFICATE_FILE, "host-key document")?;
+    HostKeyDocument::parse(&bytes).map_err(|error| unusable(path, "host-key document", error))
+}
+
+fn load_certificates(path: &Path, what: &str, limit: usize) -> anyhow::Result<CertificateFile> {
+    let bytes = input::read(path, limit, what)?;
+    CertificateFile::parse(&bytes).map_err(|error| unusable(path, &format!("{what} file"), error))
+}
+
+fn unusable(path: &Path, what: &str, error: Error) -> anyhow::Error {
+    anyhow!(error).context(format!("Cannot use '{}' as {what}", path.display()))
+}
+
+fn sources<T>(path: &Path, items: Vec<T>) -> impl Iterator<Item = Source<T>> {
+    let file = path.display().to_string();
+    items.into_iter().map(move |item| Source { file: file.clone(), item })
+}

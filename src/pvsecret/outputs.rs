@@ -1,0 +1,131 @@
+//! The files that `pvsecret create` makes: checked before any work, and all of them or none.
+
+use crate::error::Failure;
+use crate::output::{self, Privacy, Staged};
+use crate::system::System;
+use anyhow::{Context, bail};
+use confidential::Confidential;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Where everything goes; `-` is standard output.
+pub(super) struct Targets {
+    pub(super) request: PathBuf,
+    pub(super) identity: Option<PathBuf>,
+    pub(super) secret: Option<PathBuf>,
+    /// Appended to.
+    pub(super) toc: Option<PathBuf>,
+}
+
+/// What goes there.
+pub(super) struct Produced {
+    pub(super) request: Vec<u8>,
+    pub(super) identity: Option<String>,
+    pub(super) secret: Option<Confidential<[u8; 32]>>,
+    pub(super) toc_line: String,
+    pub(super) policy_hash: Option<String>,
+}
+
+/// Targets that do not get into each other's way.
+pub(super) struct Outputs(Targets);
+
+impl Outputs {
+    /// Refuses outputs that are one file, or one of the inputs.
+    pub(super) fn plan(targets: Targets, inputs: &[&Path]) -> anyhow::Result<Self> {
+        let all = [
+            ("the request", Some(&targets.request)),
+            ("the name and id of the secret", targets.identity.as_ref()),
+            ("the secret", targets.secret.as_ref()),
+            ("the TOC", targets.toc.as_ref()),
+        ];
+        let given: Vec<_> = all.into_iter().filter_map(|(what, path)| Some((what, path?))).collect();
+        for (number, (what, path)) in given.iter().enumerate() {
+            output::refuse_overwriting(path, inputs)?;
+            for (other_what, other) in given.iter().skip(number + 1) {
+                if output::same_target(path, other) {
+                    bail!("{what} and {other_what} would both be written to '{}'", path.display());
+                }
+            }
+        }
+        Ok(Self(targets))
+    }
+
+    /// Writes everything. The request comes last: without it, nothing else is of use.
+    pub(super) fn write(self, produced: Produced, system: &mut System) -> Result<(), Failure> {
+        let Targets { request, identity, secret, toc } = self.0;
+        let mut files = Vec::new();
+        let mut to_stdout = Vec::new();
+        let mut place = |path: &Path, bytes: &[u8], privacy, what| -> anyhow::Result<()> {
+            if path == Path::new("-") {
+                to_stdout.extend_from_slice(bytes);
+            } else {
+                files.push(Staged::new(path, bytes, privacy, what)?);
+            }
+            Ok(())
+        };
+        if let Some(hash) = &produced.policy_hash {
+            place(Path::new("-"), format!("{hash}\n").as_bytes(), Privacy::Public, "the hash of the policy")?;
+        }
+        if let (Some(path), Some(secret)) = (&secret, &produced.secret) {
+            place(path, secret.expose(), Privacy::Secret, "the association secret")?;
+        }
+        if let (Some(path), Some(yaml)) = (&identity, &produced.identity) {
+            // On standard output an empty line ends it.
+            let end = if path == Path::new("-") { "\n" } else { "" };
+            place(path, format!("{yaml}{end}").as_bytes(), Privacy::Public, "the name and id of the secret")?;
+        }
+        place(&request, &produced.request, Privacy::Public, "the add-secret request")?;
+        let toc = toc.map(|path| Toc::open(&path)).transpose()?;
+        system.print_bytes(&zeroize::Zeroizing::new(to_stdout))?;
+        system.finish()?;
+        output::publish_all(files)?;
+        if let Some(toc) = toc {
+            toc.append(&produced.toc_line)?;
+        }
+        system.warn("Successfully generated the request");
+        system.info(&format!("Successfully wrote the request to '{}'", request.display()));
+        if let Some(path) = identity.filter(|path| path != Path::new("-")) {
+            system.warn(&format!("Successfully wrote secret info to '{}'", path.display()));
+        }
+        Ok(())
+    }
+}
+
+/// A table of contents: tags of requests, one a line.
+struct Toc {
+    path: PathBuf,
+    file: fs::File,
+    created: bool,
+    used: bool,
+}
+
+impl Toc {
+    /// Makes sure that a line can be appended, before there is a request.
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let created = !path.exists();
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        let file = file.with_context(|| format!("Cannot write to the TOC '{}'", path.display()))?;
+        Ok(Self { path: path.to_owned(), file, created, used: false })
+    }
+
+    fn append(mut self, line: &str) -> anyhow::Result<()> {
+        let cannot = || format!("The request is written, but not its line in the TOC '{}'", self.path.display());
+        self.file.write_all(format!("{line}\n").as_bytes()).with_context(cannot)?;
+        // A pipe cannot be synced.
+        if self.file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            self.file.sync_all().with_context(cannot)?;
+        }
+        self.used = true;
+        Ok(())
+    }
+}
+
+impl Drop for Toc {
+    fn drop(&mut self) {
+        if self.created && !self.used {
+            // Made for a request that there is not; nothing can be done if it cannot be removed.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
