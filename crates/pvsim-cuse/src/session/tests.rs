@@ -67,6 +67,7 @@ impl Kernel {
             }
             room = areas.split_off(out.in_iovs as usize);
             assert_eq!(room.len(), out.out_iovs as usize);
+            assert!(!areas.is_empty(), "Linux cannot go back to bringing nothing");
             data.clear();
             for area in areas {
                 let Some(memory) = self.memory.get(&area.base) else { return EFAULT };
