@@ -5,9 +5,11 @@ use crate::guest::{Stage, run_in_process};
 use crate::recorded;
 use crate::support::Scratch;
 use pvsim::{Fault, Machine};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Stdio};
 use std::thread;
 use uvdevice::abi::Command;
 use uvdevice::{REASONS, ReturnCode};
@@ -84,34 +86,112 @@ fn a_store_that_an_old_kernel_cannot_show_whole_is_said_to_be_cut() {
     assert_eq!((run.stderr.as_str(), run.stdout().matches("Association:").count()), ("", 100));
 }
 
-/// Threads here, each with the machine opened by itself; processes under `pvsim run` go the same way.
+const ADDERS: usize = 8;
+/// Tells a process of this very test what to do: a machine, and the requests to add one after another.
+const ADDER: &str = "PVTOOLS_TEST_ADDER";
+
+/// Not a test by itself: [`adders`] starts it as a process of its own.
+#[test]
+fn adder() {
+    let Ok(order) = std::env::var(ADDER) else { return };
+    let mut words = order.split(':').map(Path::new);
+    let machine = Machine::open(words.next().unwrap()).unwrap();
+    for request in words {
+        let args: [OsString; 3] = ["pvsecret".into(), "add".into(), request.into()];
+        run_in_process(&machine, &args, Vec::new()).succeeds();
+        // The parent reads it as the word that this one is in.
+        println!("added {}", request.display());
+    }
+}
+
+/// Starts the adders for `requests`, all at once.
+fn adders(machine: &Path, requests: &[Vec<PathBuf>]) -> Vec<Child> {
+    let start = |requests: &Vec<PathBuf>| {
+        let order: Vec<_> = std::iter::once(machine).chain(requests.iter().map(PathBuf::as_path)).collect();
+        let order = order.iter().map(|path| path.to_str().unwrap()).collect::<Vec<_>>().join(":");
+        process::Command::new(std::env::current_exe().unwrap())
+            .args(["pvsecret_guest::adder", "--exact", "--nocapture"])
+            .env(ADDER, order)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    requests.iter().map(start).collect()
+}
+
+/// A request for each adder and round, each with another id.
+fn requests(stage: &Stage, rounds: usize) -> Vec<Vec<PathBuf>> {
+    let request = |adder, round| {
+        let file = format!("rq-{adder}-{round}");
+        stage.make_association(&file, &file);
+        stage.scratch.join(&file)
+    };
+    (0..ADDERS).map(|adder| (0..rounds).map(|round| request(adder, round)).collect()).collect()
+}
+
+/// The names of the secrets in the store, by their ids. Indices count from 0, and no id is there twice.
+fn stored_names(stage: &Stage, requests: &[Vec<PathBuf>]) -> BTreeSet<String> {
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let names: BTreeMap<_, _> =
+        requests.iter().flatten().map(name).map(|name| (openssl::sha::sha256(name.as_bytes()), name)).collect();
+    let secrets = stage.machine.guest().unwrap().secrets;
+    for (position, secret) in secrets.iter().enumerate() {
+        assert_eq!(usize::from(secret.index), position);
+    }
+    let stored: BTreeSet<_> = secrets.iter().map(|secret| names[&secret.id.0].clone()).collect();
+    assert_eq!(stored.len(), secrets.len(), "a secret is there twice");
+    stored
+}
+
+/// What an adder said it added.
+fn said(output: &process::Output) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().filter_map(|line| line.rsplit_once("added "));
+    lines.map(|(_, path)| Path::new(path).file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn secrets_added_at_once_are_neither_lost_nor_doubled() {
-    const ADDERS: usize = 8;
-    let rounds = 3 * scale();
-    let stage = Stage::with_inventory(&format!("guest: {{max_association: {}}}", ADDERS * rounds));
-    for adder in 0..ADDERS {
-        for round in 0..rounds {
-            stage.make_association(&format!("rq-{adder}-{round}"), &format!("{adder}-{round}"));
-        }
+    let rounds = 4 * scale();
+    let stage = Stage::with_inventory(&format!("guest: {{max_association: {0}, max_secrets: {0}}}", ADDERS * rounds));
+    let requests = requests(&stage, rounds);
+    for adder in adders(stage.machine.folder(), &requests) {
+        let output = adder.wait_with_output().unwrap();
+        assert!(output.status.success());
+        assert_eq!(said(&output).len(), rounds);
     }
-    let folder = stage.scratch.path();
-    thread::scope(|scope| {
-        for adder in 0..ADDERS {
-            scope.spawn(move || {
-                let machine = Machine::open(&folder.join("machine")).unwrap();
-                for round in 0..rounds {
-                    let request = folder.join(format!("rq-{adder}-{round}")).into_os_string();
-                    let args: [OsString; 3] = ["pvsecret".into(), "add".into(), request];
-                    run_in_process(&machine, &args, Vec::new()).succeeds();
-                }
-            });
-        }
-    });
-    let secrets = stage.machine.guest().unwrap().secrets;
-    assert!(secrets.iter().enumerate().all(|(position, secret)| usize::from(secret.index) == position));
-    let ids: BTreeSet<_> = secrets.iter().map(|secret| secret.id.0).collect();
-    assert_eq!((secrets.len(), ids.len()), (ADDERS * rounds, ADDERS * rounds));
+    assert_eq!(stored_names(&stage, &requests).len(), ADDERS * rounds);
+    println!("{ADDERS} processes added {} secrets", ADDERS * rounds);
+}
+
+#[test]
+fn a_process_that_is_killed_loses_nothing_that_it_was_told_is_there() {
+    let rounds = 4 * scale();
+    let mut random = [0; 2];
+    openssl::rand::rand_bytes(&mut random).unwrap();
+    let stage = Stage::with_inventory(&format!("guest: {{max_association: {0}, max_secrets: {0}}}", ADDERS * rounds));
+    let requests = requests(&stage, rounds);
+    let mut adders = adders(stage.machine.folder(), &requests);
+    // When the store holds a random number of secrets, somebody dies.
+    let (victim, at) = (usize::from(random[0]) % ADDERS, usize::from(random[1]) % (ADDERS * rounds / 2));
+    while stage.machine.guest().unwrap().secrets.len() < at {
+        thread::yield_now();
+    }
+    adders[victim].kill().unwrap();
+    let mut told = BTreeSet::new();
+    for (number, adder) in adders.into_iter().enumerate() {
+        let output = adder.wait_with_output().unwrap();
+        assert!(output.status.success() || number == victim);
+        told.extend(said(&output));
+    }
+    let stored = stored_names(&stage, &requests);
+    let lost: Vec<_> = told.difference(&stored).collect();
+    let untold: Vec<_> = stored.difference(&told).collect();
+    assert!(lost.is_empty(), "killed {victim} at {at}: lost {lost:?}");
+    // The one that was killed may have had no time to say so.
+    assert!(untold.len() <= 1, "killed {victim} at {at}: {untold:?}");
+    assert!(stored.len() >= (ADDERS - 1) * rounds, "killed {victim} at {at}: only {}", stored.len());
+    println!("killed adder {victim} at {at} secrets; {} are there", stored.len());
 }
 
 /// How much longer than usual the long tests may take.

@@ -60,3 +60,6 @@ fn request_of_exchange(bytes: &[u8]) -> Result<&[u8], Error> {
     reader.bytes(offset as usize, "what stands in front of the attestation request")?;
     Ok(reader.bytes(size as usize, "attestation request")?)
 }
+
+#[cfg(test)]
+mod tests;
