@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
 
+#[path = "suite/certificate_matrix.rs"]
+mod certificate_matrix; // every situation of host-key verification
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
 #[path = "suite/faults.rs"]

@@ -212,7 +212,8 @@ mod tests {
             stored.resize(size, 0);
             stored
         };
-        let rows: [(&str, Vec<u8>, Option<&[u8]>); 8] = [
+        type Row<'a> = (&'a str, Vec<u8>, Option<&'a [u8]>);
+        let rows: [Row<'_>; 8] = [
             ("nothing", padded(b"", 16), Some(b"")),
             ("short", padded(b"secret", 16), Some(b"secret")),
             ("exact", padded(&[7; 14], 16), Some(&[7; 14])),

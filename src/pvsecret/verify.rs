@@ -66,5 +66,5 @@ fn load_key(path: &Path) -> anyhow::Result<PKey<Public>> {
     let cannot = || format!("Cannot use '{}' as user-verification certificate", path.display());
     let file = CertificateFile::parse(&bytes).with_context(cannot)?;
     let certificate = file.certificates.first().ok_or_else(|| anyhow!("it contains no certificate"));
-    Ok(certificate.with_context(cannot)?.public_key().with_context(cannot)?)
+    certificate.with_context(cannot)?.public_key().with_context(cannot)
 }

@@ -18,11 +18,6 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// A file of `fixtures/`.
-pub(crate) fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
-}
-
 /// A folder of its own for each test, removed at its end.
 pub(crate) struct Scratch(tempfile::TempDir);
 

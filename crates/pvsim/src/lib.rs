@@ -24,6 +24,7 @@ pub mod image;
 mod in_process;
 mod machine;
 pub mod open;
+pub mod pki;
 mod platform;
 pub mod seal;
 mod show;
