@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `host.key` | the machine's private host key (PEM) |
 //! | `host.crt` | its host-key document |
+//! | `signing-key.crt`, `intermediate.crt`, `root-ca.crt` | the certificates behind it |
+//! | `signing-key.crl`, `intermediate.crl`, `root-ca.crl` | their CRLs |
 //! | `se.hdr`, `se.img` | the SE header and the boot image around it |
 //! | `cck.bin` | the customer-communication key in the header |
 //! | `inventory.yaml` | the inventory as it was given; an empty mapping without one |

@@ -1,5 +1,7 @@
 //! `pvsim`: a Secure Execution guest on any Linux machine.
 
+mod demo;
+
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pvsim::open::Request;
@@ -41,6 +43,8 @@ enum Command {
     },
     /// Order that something goes wrong
     Fault(FaultArguments),
+    /// Walk through the whole story with the real programs, in a folder that is removed afterwards
+    Demo,
     /// Decode an add-secret or attestation request as the machine would, secrets included
     Decode {
         /// Add-secret request, attestation request or attestation exchange file
@@ -102,6 +106,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Show { dir, format } => show(&dir, format),
         Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
         Command::Fault(arguments) => fault(arguments),
+        Command::Demo => demo::run(),
         Command::Decode { request, host_key } => decode(&request, &host_key),
     }
 }

@@ -6,23 +6,18 @@ use super::{
 };
 use crate::guest::StoredSecret;
 use crate::image::{self, HeaderSecrets, PCF_DUMP_ALLOWED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE};
+use crate::pki::Pki;
 use crate::platform::{BootImage, Platform, Settings};
 use crate::{Error, Fault, Guest, Hex, HostKey};
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
-use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
 use openssl::rand::rand_bytes;
 use openssl::sha::sha256;
-use openssl::x509::{X509, X509NameBuilder};
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Encrypted pages of the image.
 const PAGES: u8 = 4;
-/// How long the host-key document is good for.
-const DAYS: u32 = 3650;
 
 /// An inventory file, as far as it is about the ultravisor. All its other parts are for the AP bus.
 #[derive(Debug, Default, Deserialize)]
@@ -74,10 +69,12 @@ impl Machine {
         let mut guest = Guest::boot(&platform, 1)?;
         guest.secrets = preloaded(parsed.secrets)?;
 
-        let (key, document) = (platform.host_key.to_pem()?, host_key_document(&platform.host_key)?);
-        let files: [(&'static str, &[u8]); 7] = [
+        let key = platform.host_key.to_pem()?;
+        for (file, content) in trust_files(&platform.host_key)? {
+            replace(folder, file, &content)?;
+        }
+        let files: [(&'static str, &[u8]); 6] = [
             (HOST_KEY, key.expose()),
-            (HOST_KEY_DOCUMENT, &document),
             (HEADER, &header),
             (IMAGE, &image::image(&header, PAGES.into(), true)?),
             (CCK, &platform.image.secrets.cck),
@@ -132,20 +129,18 @@ fn preloaded(secrets: Vec<Preloaded>) -> Result<Vec<StoredSecret>, Error> {
     stored.collect()
 }
 
-/// A host-key document that nobody vouches for: self-signed.
-fn host_key_document(host_key: &HostKey) -> Result<Vec<u8>, ErrorStack> {
-    let mut name = X509NameBuilder::new()?;
-    name.append_entry_by_text("O", "pvsim")?;
-    name.append_entry_by_text("CN", "Simulated host key")?;
-    let name = name.build();
-    let mut document = X509::builder()?;
-    document.set_version(2)?;
-    document.set_serial_number(&*BigNum::from_u32(1)?.to_asn1_integer()?)?;
-    document.set_subject_name(&name)?;
-    document.set_issuer_name(&name)?;
-    document.set_not_before(&*Asn1Time::days_from_now(0)?)?;
-    document.set_not_after(&*Asn1Time::days_from_now(DAYS)?)?;
-    document.set_pubkey(host_key.private_key())?;
-    document.sign(host_key.private_key(), MessageDigest::sha512())?;
-    document.build().to_pem()
+/// What a workstation needs to trust the machine's host key: its host-key document, the certificates and CRLs behind it.
+fn trust_files(host_key: &HostKey) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+    let pki = Pki::new(host_key, i64::try_from(now).unwrap_or(i64::MAX))?;
+    let [root_crl, intermediate_crl, signing_key_crl] = &pki.crls;
+    Ok(vec![
+        (HOST_KEY_DOCUMENT, pki.host_key_document.to_pem()?),
+        ("signing-key.crt", pki.signing_key.certificate.to_pem()?),
+        ("intermediate.crt", pki.intermediate.certificate.to_pem()?),
+        ("root-ca.crt", pki.root.certificate.to_pem()?),
+        ("signing-key.crl", signing_key_crl.to_pem()?),
+        ("intermediate.crl", intermediate_crl.to_pem()?),
+        ("root-ca.crl", root_crl.to_pem()?),
+    ])
 }

@@ -1,0 +1,131 @@
+//! The whole story of a secret, told by the real programs. Each step says what must come out of it, and the story
+//! ends with an error where it does not.
+
+use anyhow::{Context, bail, ensure};
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The certificates and CRLs of the machine that `pvsim init` made, as options.
+const TRUST: &str = "-k machine/host.crt -C machine/signing-key.crt -C machine/intermediate.crt \
+                     --root-ca machine/root-ca.crt --offline --crl machine/signing-key.crl \
+                     --crl machine/intermediate.crl --crl machine/root-ca.crl";
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let story = Story::begin()?;
+    story.heading("A machine with a host key, certificates that vouch for it, and a boot image")?;
+    story.step("pvsim init machine", 0, "")?;
+    story.step("ls machine", 0, "se.img")?;
+
+    story.heading("On the workstation: the SE header out of the image, requests for this image and machine")?;
+    story.step("pvextract-hdr -o se.hdr machine/se.img", 0, "SE header found at offset 0x014000")?;
+    let create = format!("pvsecret create {TRUST} --hdr se.hdr");
+    story.step(
+        &format!("{create} -o association.req association 'my secret' --output-secret my_random_secret"),
+        0,
+        "Successfully wrote secret info to 'my_secret.yaml'",
+    )?;
+    story.step("cat my_secret.yaml", 0, "!Association")?;
+    story.step("printf 'the launch code is 0000' > code", 0, "")?;
+    story.step(
+        &format!("{create} -o retrievable.req retrievable code --secret code --type plain"),
+        0,
+        "Successfully generated the request",
+    )?;
+    story.step(&format!("{create} -o meta.req --flags disable-dump meta"), 0, "Successfully generated the request")?;
+    story.step(
+        "pvsecret create -k machine/root-ca.crt --no-verify --hdr se.hdr -o wrong.req meta",
+        1,
+        "a host key is EC P-521",
+    )?;
+
+    story.heading("What the machine's firmware finds in the request, with the private host key")?;
+    story.step(
+        "pvsim decode association.req machine/host.key | grep -v user_data_area",
+        0,
+        "secret_kind_name: association",
+    )?;
+    let secret = story.read("my_random_secret")?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let decoded = story.quiet("pvsim decode association.req machine/host.key")?;
+    ensure!(decoded.contains(&secret), "the firmware did not find the secret that was sent");
+    story.step("pvsim decode retrievable.req machine/host.key | grep '^secret'", 0, "secret_kind_name: plaintext")?;
+    story.say("The secret that was sent is the secret that was found.")
+}
+
+/// A folder in which the programs run.
+struct Story {
+    folder: tempfile::TempDir,
+    path: String,
+}
+
+impl Story {
+    fn begin() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("cannot make a folder")?;
+        let programs = folder.path().join(".bin");
+        std::fs::create_dir(&programs)?;
+        let product = product()?;
+        let applets = Command::new(&product).arg("--list").output().context("cannot list the applets")?;
+        for applet in String::from_utf8_lossy(&applets.stdout).lines().chain(["pvtools"]) {
+            symlink(&product, programs.join(applet))?;
+        }
+        symlink(std::env::current_exe()?, programs.join("pvsim"))?;
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+        Ok(Self { folder, path })
+    }
+
+    fn heading(&self, text: &str) -> anyhow::Result<()> {
+        self.say(&format!("\n## {text}\n"))
+    }
+
+    fn say(&self, text: &str) -> anyhow::Result<()> {
+        Ok(writeln!(io::stdout(), "{text}")?)
+    }
+
+    /// Runs a line of shell, prints it with all that it prints, and checks how it ends.
+    fn step(&self, line: &str, status: i32, expected: &str) -> anyhow::Result<()> {
+        self.say(&format!("$ {line}"))?;
+        let output = self.shell(line).output().context("cannot run sh")?;
+        let text = [output.stdout, output.stderr].concat();
+        io::stdout().write_all(&text)?;
+        self.say("")?;
+        ensure!(output.status.code() == Some(status), "this should have ended with {status}, not {}", output.status);
+        ensure!(String::from_utf8_lossy(&text).contains(expected), "this should have printed '{expected}'");
+        Ok(())
+    }
+
+    fn quiet(&self, line: &str) -> anyhow::Result<String> {
+        let output = self.shell(line).output().context("cannot run sh")?;
+        ensure!(output.status.success(), "'{line}' ended with {}", output.status);
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    fn shell(&self, line: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(self.folder.path()).env("PATH", &self.path);
+        shell
+    }
+
+    fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+        std::fs::read(self.folder.path().join(name)).with_context(|| format!("cannot read '{name}'"))
+    }
+}
+
+/// The product's binary beside this one. Started by cargo, it is built first: nothing that ships depends on the
+/// simulator, so cargo does not know that the simulator's demo needs it.
+fn product() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find this program")?;
+    let product = own.with_file_name("pvtools");
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--package", "pvtools"]);
+        if own.parent().and_then(Path::file_name).is_some_and(|profile| profile == "release") {
+            build.arg("--release");
+        }
+        ensure!(build.status().context("cannot run cargo")?.success(), "cannot build pvtools");
+    }
+    if !product.exists() {
+        bail!("'{}' is not there: build pvtools first", product.display());
+    }
+    Ok(product)
+}
