@@ -2,9 +2,10 @@
 
 use crate::error::Failure;
 use crate::output::{self, Privacy};
+use crate::pvsecret::identity::Identity;
 use crate::system::System;
 use crate::{input, pvsecret};
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use confidential::Confidential;
 use std::path::{Path, PathBuf};
@@ -106,7 +107,7 @@ impl Wanted {
         Ok(match inform {
             Inform::Yaml => {
                 let file = input::read(input, IDENTITY_MAX, "secret information")?;
-                Self::Id(identity(&file).with_context(|| format!("'{}'", input.display()))?)
+                Self::Id(Identity::retrievable_id(&file).with_context(|| format!("'{}'", input.display()))?)
             }
             Inform::Hex => Self::Id(text()?.parse().context("Cannot parse SecretId information")?),
             Inform::Name => Self::named(text()?),
@@ -150,19 +151,6 @@ impl Wanted {
         }
         Ok(first)
     }
-}
-
-/// The id in the file that `pvsecret create` wrote.
-fn identity(yaml: &[u8]) -> anyhow::Result<SecretId> {
-    let value: serde_yaml::Value = serde_yaml::from_slice(yaml).context("it is not a YAML file with a secret's id")?;
-    let serde_yaml::Value::Tagged(tagged) = value else {
-        bail!("it is not the information about a secret: there is no tag '!Retrievable'");
-    };
-    let tag = tagged.tag.to_string();
-    let kind = tag.trim_start_matches('!');
-    ensure!(kind == "Retrievable", "The file contains a {kind}-secret, which is not retrievable");
-    let id = tagged.value.get("id").and_then(serde_yaml::Value::as_str).context("it has no 'id'")?;
-    id.parse().with_context(|| format!("its id '{id}'"))
 }
 
 fn render(kind: SecretKind, value: &Confidential<Vec<u8>>, outform: Outform) -> anyhow::Result<Zeroizing<Vec<u8>>> {
@@ -225,28 +213,6 @@ mod tests {
         ];
         for (name, stored, expected) in rows {
             assert_eq!(plaintext(&stored), expected.unwrap_or(&stored), "{name}");
-        }
-    }
-
-    #[test]
-    fn only_files_of_retrievable_secrets_are_taken() {
-        let id = format!("0x{}", "ab".repeat(32));
-        let good = format!("!Retrievable\nkind: 6 (AES-256-KEY)\nname: n\nid: {id}\n");
-        assert_eq!(identity(good.as_bytes()).unwrap().to_string(), id);
-        // Many leading zeros: quoted by those who write it.
-        let zeros = format!("!Retrievable\nname: n\nid: '0x{}'\n", "0".repeat(64));
-        assert_eq!(identity(zeros.as_bytes()).unwrap(), SecretId([0; 32]));
-        let rows = [
-            (good.replace("Retrievable", "Association"), "contains a Association-secret, which is not retrievable"),
-            (good.replace("!Retrievable\n", ""), "no tag"),
-            (good.replace("id: 0x", "id: 0xg"), "its id"),
-            (good.replace("id:", "idd:"), "no 'id'"),
-            ("!Retrievable [".into(), "not a YAML file"),
-            (String::new(), "no tag"),
-        ];
-        for (yaml, expected) in rows {
-            let error = format!("{:#}", identity(yaml.as_bytes()).expect_err(&yaml));
-            assert!(error.contains(expected), "{yaml}: {error}");
         }
     }
 

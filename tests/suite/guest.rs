@@ -44,7 +44,8 @@ struct Step {
     make: Option<Make>,
     /// Writes files.
     write: BTreeMap<String, String>,
-    /// Runs a command. `@NAME` is a file of the scenario, also in what it prints; `{id:NAME}` is the id of a name.
+    /// Runs a command. `@NAME` is a file of the scenario, also in what it prints; `{id:NAME}` is the id of a name, `{cuid}` the
+    /// CUID of the running guest.
     run: Option<Vec<String>>,
     stdin: Option<String>,
     exit: i32,
@@ -156,11 +157,10 @@ impl Stage {
         }
         if step.reboot {
             self.machine.reboot().unwrap();
-            expected = Self::after_boot(&before, &self.state());
+            expected = self.after_boot(&before, &self.state());
         }
         if let Some(fault) = &step.fault {
             self.machine.order(fault.clone()).unwrap();
-            // Ordering is no part of the guest.
         }
         if let Some(request) = &step.takes {
             self.expect_taken(&mut expected, &self.scratch.read(request));
@@ -172,13 +172,14 @@ impl Stage {
     }
 
     /// What `pvsim show --format json` says about the guest.
-    fn state(&self) -> Value {
+    pub(crate) fn state(&self) -> Value {
         let shown: Value = serde_json::from_str(&self.machine.show().unwrap().to_json().unwrap()).unwrap();
         shown["guest"].clone()
     }
 
     /// What a new boot clears, and what it must not.
-    fn after_boot(before: &Value, after: &Value) -> Value {
+    fn after_boot(&self, before: &Value, after: &Value) -> Value {
+        let image = &self.machine.platform().image;
         assert_ne!(before["cuid"], after["cuid"]);
         assert_ne!(before["wrapping_key"], after["wrapping_key"]);
         let mut expected = before.clone();
@@ -190,9 +191,8 @@ impl Stage {
             ("extension_secret", Value::Null),
             ("secrets", json!([])),
             ("request_tags", json!([])),
-            // What the header of the image says; a scenario that changes them shows that they come back.
-            ("dump_allowed", true.into()),
-            ("cck", after["cck"].clone()),
+            ("dump_allowed", image.dump_allowed.into()),
+            ("cck", hex::encode(image.secrets.cck).into()),
         ] {
             expected[key] = value;
         }
@@ -200,7 +200,7 @@ impl Stage {
     }
 
     /// What a request that was carried out leaves, told from its decoded fields.
-    fn expect_taken(&self, expected: &mut Value, request: &[u8]) {
+    pub(crate) fn expect_taken(&self, expected: &mut Value, request: &[u8]) {
         let Request::AddSecret(open) = Request::open(request, &self.machine.platform().host_key).unwrap() else {
             panic!("an attestation request cannot be added");
         };
@@ -264,10 +264,11 @@ impl Stage {
         }
     }
 
-    /// `{id:NAME}` becomes the id of a name.
+    /// `{id:NAME}` becomes the id of a name, `{cuid}` the CUID of the running guest.
     fn fill(&self, text: &str) -> String {
+        let text = text.replace("{cuid}", &self.machine.guest().unwrap().cuid.to_string());
         let mut filled = String::new();
-        let mut rest = text;
+        let mut rest = text.as_str();
         while let Some((before, behind)) = rest.split_once("{id:") {
             let (name, behind) = behind.split_once('}').unwrap();
             filled += &format!("{before}0x{}", hex::encode(sha256(name.as_bytes())));

@@ -4,6 +4,9 @@
 use crate::guest::{Stage, run_in_process};
 use crate::recorded;
 use crate::support::Scratch;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
 use pvsim::{Fault, Machine};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -84,6 +87,61 @@ fn a_store_that_an_old_kernel_cannot_show_whole_is_said_to_be_cut() {
     let new = Stage::with_inventory(&inventory("current"));
     let run = new.run(&words("pvsecret list"), None).succeeds();
     assert_eq!((run.stderr.as_str(), run.stdout().matches("Association:").count()), ("", 100));
+}
+
+/// `pvsecret create` against the simulator's own idea of each kind: its length, and what comes back.
+#[test]
+fn every_retrievable_kind_goes_from_the_workstation_into_the_guest_and_back() {
+    let pem = |curve| {
+        let group = EcGroup::from_curve_name(curve).unwrap();
+        let key = EcKey::generate(&group).unwrap();
+        let scalar = key.private_key().to_vec();
+        (PKey::from_ec_key(key).unwrap().private_key_to_pem_pkcs8().unwrap(), scalar)
+    };
+    let raw =
+        |key: PKey<openssl::pkey::Private>| (key.private_key_to_pem_pkcs8().unwrap(), key.raw_private_key().unwrap());
+    let bytes = |length: usize| {
+        let mut bytes = vec![0; length];
+        openssl::rand::rand_bytes(&mut bytes).unwrap();
+        (bytes.clone(), bytes)
+    };
+    // Type, name in lists, stored length; what is given, and what must be stored behind leading zeros.
+    let rows = [
+        ("aes", "AES-128-KEY", 16, bytes(16)),
+        ("aes", "AES-192-KEY", 24, bytes(24)),
+        ("aes", "AES-256-KEY", 32, bytes(32)),
+        ("aes-xts", "AES-XTS-128-KEY", 32, bytes(32)),
+        ("aes-xts", "AES-XTS-256-KEY", 64, bytes(64)),
+        ("hmac-sha", "HMAC-SHA-256-KEY", 64, bytes(64)),
+        ("hmac-sha", "HMAC-SHA-512-KEY", 128, bytes(128)),
+        ("ec", "EC-SECP256R1-PRIVATE-KEY", 32, pem(Nid::X9_62_PRIME256V1)),
+        ("ec", "EC-SECP384R1-PRIVATE-KEY", 48, pem(Nid::SECP384R1)),
+        ("ec", "EC-SECP521R1-PRIVATE-KEY", 80, pem(Nid::SECP521R1)),
+        ("ec", "EC-ED25519-PRIVATE-KEY", 32, raw(PKey::generate_ed25519().unwrap())),
+        ("ec", "EC-ED448-PRIVATE-KEY", 64, raw(PKey::generate_ed448().unwrap())),
+    ];
+    let stage = Stage::with_inventory("{}");
+    let run = |line: &str| stage.run(&line.split(' ').map(ToString::to_string).collect::<Vec<_>>(), None).succeeds();
+    for (index, (kind, name, length, (given, secret))) in rows.into_iter().enumerate() {
+        stage.scratch.write("given", given);
+        run(&format!(
+            "pvsecret create -k @machine/host.crt --hdr @machine/se.hdr --no-verify -o @rq-{name} \
+             retrievable {name} --type {kind} --secret @given"
+        ));
+        let mut expected = stage.state();
+        stage.expect_taken(&mut expected, &stage.scratch.read(&format!("rq-{name}")));
+        run(&format!("pvsecret add @rq-{name}"));
+        assert_eq!(stage.state(), expected, "{name}");
+        let stored = &stage.machine.guest().unwrap().secrets[index].secret;
+        let (zeros, end) = stored.split_at(length - secret.len());
+        assert_eq!((stored.len(), end, zeros.iter().any(|zero| *zero != 0)), (length, &secret[..], false), "{name}");
+        assert!(run("pvsecret list").stdout().contains(&format!("{index} {name}:\n")));
+        let pem = run(&format!("pvsecret retrieve @{name}.yaml"));
+        assert!(pem.stdout().contains(&format!("\nkind: {name}\n\n")), "{pem:#?}");
+        let protected = run(&format!("pvsecret retrieve @{name}.yaml --outform bin")).stdout;
+        assert_eq!(protected.len(), length + 32, "{name}");
+        assert!(!holds(&protected, &secret), "{name}: the key came back as it is");
+    }
 }
 
 const ADDERS: usize = 8;

@@ -17,6 +17,7 @@ pub mod device;
 mod driver;
 mod error;
 mod fault;
+mod firmware;
 mod guest;
 mod hexed;
 mod host_key;

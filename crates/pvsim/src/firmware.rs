@@ -1,0 +1,86 @@
+//! What `/sys/firmware/uv` shows in the guest.
+//!
+//! Source: Linux `arch/s390/kernel/uv.c`. Masks are hex without a prefix, counts decimal, `max_address` hex.
+
+use crate::Machine;
+
+/// Bits of the 64-bit masks count from the most significant.
+const fn bits(numbers: &[u8]) -> u64 {
+    let mut mask = 0;
+    let mut at = 0;
+    while at < numbers.len() {
+        mask |= 1 << (63 - numbers[at]);
+        at += 1;
+    }
+    mask
+}
+
+/// Calls of the ultravisor: all up to 33 (retrieve secret) but the reserved one.
+const CALLS: u64 = (!0 << (63 - 33)) & !bits(&[10]);
+/// Adapter interrupts, AP pass-through and interpretation.
+const FEATURES: u64 = bits(&[1, 4, 5]);
+/// Version 1 of a format is bit 0.
+const VERSION_1: u64 = bits(&[0]);
+/// Dump allowed, image not encrypted, PCKMO functions, backup host key.
+const HEADER_FLAGS: u64 = bits(&[34, 35, 56, 57, 58, 62]);
+/// Nonce, two host-key hashes, secret-store hash, firmware state.
+const ATTESTATION_FLAGS: u64 = bits(&[1, 2, 3, 4, 5]);
+/// Disable dump.
+const ADD_SECRET_FLAGS: u64 = bits(&[0]);
+/// The kinds that can be in a request.
+const KINDS: u64 = bits(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 18, 19, 20, 21, 22]);
+
+impl Machine {
+    /// The files below `/sys/firmware/uv`, each with its content.
+    pub fn firmware_files(&self) -> Vec<(&'static str, String)> {
+        let settings = &self.platform().settings;
+        let mask = |mask: u64| format!("{mask:x}\n");
+        let count = |count: usize| format!("{count}\n");
+        vec![
+            ("prot_virt_guest", count(1)),
+            ("prot_virt_host", count(0)),
+            ("query/facilities", format!("{CALLS:x}\n0\n0\n0\n")),
+            ("query/feature_indications", mask(FEATURES)),
+            ("query/max_address", mask((1 << 42) - 1)),
+            ("query/max_assoc_secrets", count(settings.max_association)),
+            ("query/max_cpus", count(248)),
+            ("query/max_guests", count(1024)),
+            ("query/max_retr_secrets", count(settings.max_retrievable)),
+            ("query/max_secrets", count(settings.max_secrets)),
+            ("query/supp_add_secret_pcf", mask(ADD_SECRET_FLAGS)),
+            ("query/supp_add_secret_req_ver", mask(VERSION_1)),
+            ("query/supp_att_pflags", mask(ATTESTATION_FLAGS)),
+            ("query/supp_att_req_hdr_ver", mask(VERSION_1)),
+            ("query/supp_se_hdr_pcf", mask(HEADER_FLAGS)),
+            ("query/supp_se_hdr_ver", mask(VERSION_1)),
+            ("query/supp_secret_types", mask(KINDS)),
+            ("query/dump_cpu_len", mask(0x800)),
+            ("query/dump_finalize_len", mask(0x1000)),
+            ("query/dump_storage_state_len", mask(0x10)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_count_from_the_most_significant_bit() {
+        assert_eq!(VERSION_1, 0x8000_0000_0000_0000);
+        assert_eq!(ATTESTATION_FLAGS, 0x7c00_0000_0000_0000);
+        assert_eq!(CALLS, 0xffdf_ffff_c000_0000);
+        assert_eq!(KINDS, 0x7fe0_7e00_0000_0000);
+    }
+
+    #[test]
+    fn shows_the_limits_of_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::init(folder.path(), Some("guest: {max_association: 7}")).unwrap();
+        let files = machine.firmware_files();
+        let content = |name| files.iter().find(|(file, _)| *file == name).map(|(_, content)| content.as_str());
+        assert_eq!(content("prot_virt_guest"), Some("1\n"));
+        assert_eq!(content("query/max_assoc_secrets"), Some("7\n"));
+        assert_eq!(content("query/facilities"), Some("ffdfffffc0000000\n0\n0\n0\n"));
+    }
+}
