@@ -232,7 +232,7 @@ fn a_process_that_is_killed_loses_nothing_that_it_was_told_is_there() {
     let mut adders = adders(stage.machine.folder(), &requests);
     // When the store holds a random number of secrets, somebody dies.
     let (victim, at) = (usize::from(random[0]) % ADDERS, usize::from(random[1]) % (ADDERS * rounds / 2));
-    while stage.machine.guest().unwrap().secrets.len() < at {
+    while stage.machine.guest().unwrap().secrets.len() < at && adders[victim].try_wait().unwrap().is_none() {
         thread::yield_now();
     }
     adders[victim].kill().unwrap();

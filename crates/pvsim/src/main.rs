@@ -21,6 +21,12 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Make a machine with a host key, an SE image and a running guest
+    ///
+    /// In DIR, host.crt is the machine's host-key document, se.img and se.hdr are the guest's image and header, cck.bin
+    /// is its CCK. The inventory is a YAML mapping. 'guest:' has max_association, max_retrievable, max_secrets (what
+    /// the store holds), cck_extension_secret, cck_update, dump_allowed (what the header says), and kernel (current,
+    /// one-page-list, one-page-list-with-retrieve, attest-only). 'secrets:' lists association secrets that are in the
+    /// store from the beginning, 'faults:' what is to go wrong; see 'pvsim fault'.
     Init {
         /// Folder for its files; must not exist or be empty
         dir: PathBuf,
