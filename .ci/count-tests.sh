@@ -1,7 +1,8 @@
 #!/bin/sh
 # count-tests.sh LABEL: copies cargo test's output from stdin, then adds up its results. Fails if a test
 # failed, if nothing ran, or if cargo itself stopped on an error.
-tee /dev/stderr | awk -v label="$1" '
+exec awk -v label="$1" '
+    { print; fflush() }
     /^test result:/ { passed += $4; failed += $6; ignored += $8; targets += 1 }
     /^error(\[|:)/  { errors += 1 }
     END {

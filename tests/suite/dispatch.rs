@@ -66,7 +66,7 @@ fn full_standard_output_is_an_error_and_a_closed_pipe_is_not() {
         String::from_utf8(output.stderr).unwrap(),
         "error: cannot write to standard output: No space left on device (os error 28)\n"
     );
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = nix::unistd::pipe().unwrap();
     drop(reader);
     let output = product("pvtools").arg("--list").stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));

@@ -135,7 +135,7 @@ fn bad_outputs_leave_everything_as_it_was() {
         ("link", "'link' would overwrite the input 'img'"),
     ];
     for (output, part) in rows {
-        let run = scratch.run("pvextract-hdr", &[&format!("-o{output}"), "img"]);
+        let run = scratch.run("pvextract-hdr", &[format!("-o{output}").as_str(), "img"]);
         assert_eq!(run.status, 1, "{output}: {run:?}");
         assert!(output.is_empty() || run.stderr.contains(part), "{output}: {run:?}");
         assert_eq!((scratch.names(), scratch.read("img")), before, "{output}");
