@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# Sourced: packages of Debian 12, unpacked beside the system instead of installed.
+# Sourced: packages of Debian, unpacked beside the system instead of installed.
+# They are those of Debian 12 where a caller does not set suite=trixie.
 #
 # apt fetches them with lists and a cache of its own, so signatures are checked, but the machine's
 # package database, sources and architectures stay as they are. No maintainer script runs.
@@ -15,7 +16,7 @@ fail() { echo "${0##*/}: $*" >&2; exit 1; }
 own_apt() {
     tool=$1
     shift
-    state=$PVTOOLS_CACHE/apt
+    state=$PVTOOLS_CACHE/apt/${suite:-bookworm}
     "apt-$tool" -q=2 \
         -o Dir::State="$state" -o Dir::State::status="$state/status" -o Dir::Cache="$state/cache" \
         -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts="$state/none" \
@@ -26,20 +27,17 @@ own_apt() {
 
 # Fetches the package lists, once a process.
 update_lists() {
-    [ -z "${lists_are_fresh:-}" ] || return 0
+    suite=${suite:-bookworm}
+    case " ${fresh:-} " in *" $suite "*) return 0 ;; esac
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     [ -f $keyring ] || fail "$keyring is missing: install debian-archive-keyring"
     mirror=${PVTOOLS_MIRROR:-http://deb.debian.org/debian}
-    security=${PVTOOLS_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
-    state=$PVTOOLS_CACHE/apt
+    state=$PVTOOLS_CACHE/apt/$suite
     mkdir -p "$state/none" "$state/lists/partial" "$state/cache/archives/partial"
     : > "$state/status"
-    {
-        echo "deb [arch=amd64,s390x signed-by=$keyring] $mirror bookworm main"
-        echo "deb [arch=amd64,s390x signed-by=$keyring] $security bookworm-security main"
-    } > "$state/sources.list"
+    echo "deb [arch=amd64,s390x signed-by=$keyring] $mirror $suite main" > "$state/sources.list"
     own_apt get update || fail "apt-get update failed"
-    lists_are_fresh=1
+    fresh="${fresh:-} $suite"
 }
 
 # unpack FOLDER PACKAGE...: FOLDER then holds the files of exactly these packages (name, name:arch or

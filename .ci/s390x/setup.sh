@@ -24,8 +24,14 @@ unpack "$tools" \
     gcc-12-s390x-linux-gnu:amd64 cpp-12-s390x-linux-gnu:amd64 binutils-s390x-linux-gnu:amd64 \
     libgcc-12-dev-s390x-cross:all \
     libisl23:amd64 libmpc3:amd64 libmpfr6:amd64 libgmp10:amd64 libjansson4:amd64 libctf0:amd64 libctf-nobfd0:amd64 \
-    libbinutils:amd64 qemu-user-static:amd64
-S390X_QEMU=$tools/usr/bin/qemu-s390x-static
+    libbinutils:amd64
+
+# Debian 12's emulator answers an ioctl that it does not know with ENOSYS, where Linux says ENOTTY.
+suite=trixie
+unpack "$PVTOOLS_CACHE/s390x-qemu" qemu-user:amd64
+# shellcheck disable=SC2034 # read in debs.sh
+suite=bookworm
+S390X_QEMU=$PVTOOLS_CACHE/s390x-qemu/usr/bin/qemu-s390x
 
 # gcc finds its parts relative to itself; what it lacks are its libraries and our root folder.
 mkdir -p "$tools/bin"
