@@ -56,7 +56,7 @@ pub enum Error {
         /// Why: see [`ReturnCode::reason`].
         code: ReturnCode,
     },
-    /// An argument has a length that the driver takes never.
+    /// An argument has a length that the driver never takes.
     #[error("{what} of {found} bytes; the uvdevice takes {least} to {most}")]
     Length {
         /// What it is.
