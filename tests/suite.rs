@@ -18,6 +18,8 @@ mod inspect; // every kind of file, explained
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
+#[path = "suite/pvsecret_bad_input.rs"]
+mod pvsecret_bad_input; // a table of everything that can be wrong
 #[path = "suite/pvsecret_guest.rs"]
 mod pvsecret_guest; // add, list, lock, retrieve with the simulator's ultravisor
 #[path = "suite/pvsecret_workstation.rs"]

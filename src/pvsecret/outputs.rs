@@ -54,30 +54,31 @@ impl Outputs {
     /// Writes everything. The request comes last: without it, nothing else is of use.
     pub(super) fn write(self, produced: Produced, system: &mut System) -> Result<(), Failure> {
         let Targets { request, identity, secret, toc } = self.0;
-        let mut files = Vec::new();
-        let mut to_stdout = Vec::new();
-        let mut place = |path: &Path, bytes: &[u8], privacy, what| -> anyhow::Result<()> {
+        let mut to_stdout = zeroize::Zeroizing::new(Vec::new());
+        let mut stage = |path: &Path, bytes: &[u8], privacy, what| {
             if path == Path::new("-") {
                 to_stdout.extend_from_slice(bytes);
-            } else {
-                files.push(Staged::new(path, bytes, privacy, what)?);
+                return Ok(None);
             }
-            Ok(())
+            Staged::new(path, bytes, privacy, what).map(Some)
         };
         if let Some(hash) = &produced.policy_hash {
-            place(Path::new("-"), format!("{hash}\n").as_bytes(), Privacy::Public, "the hash of the policy")?;
+            stage(Path::new("-"), format!("{hash}\n").as_bytes(), Privacy::Public, "the hash of the policy")?;
         }
+        let staged_request = stage(&request, &produced.request, Privacy::Public, "the add-secret request")?;
+        let mut files = Vec::new();
         if let (Some(path), Some(secret)) = (&secret, &produced.secret) {
-            place(path, secret.expose(), Privacy::Secret, "the association secret")?;
+            files.extend(stage(path, secret.expose(), Privacy::Secret, "the association secret")?);
         }
         if let (Some(path), Some(yaml)) = (&identity, &produced.identity) {
             // On standard output an empty line ends it.
             let end = if path == Path::new("-") { "\n" } else { "" };
-            place(path, format!("{yaml}{end}").as_bytes(), Privacy::Public, "the name and id of the secret")?;
+            let yaml = format!("{yaml}{end}");
+            files.extend(stage(path, yaml.as_bytes(), Privacy::Public, "the name and id of the secret")?);
         }
-        place(&request, &produced.request, Privacy::Public, "the add-secret request")?;
+        files.extend(staged_request);
         let toc = toc.map(|path| Toc::open(&path)).transpose()?;
-        system.print_bytes(&zeroize::Zeroizing::new(to_stdout))?;
+        system.print_bytes(&to_stdout)?;
         system.finish()?;
         output::publish_all(files)?;
         if let Some(toc) = toc {

@@ -1,0 +1,86 @@
+//! `pvsecret create ... meta`, whole process, against the floor: a bare program that links OpenSSL, makes one P-521 key
+//! and does one ECDH for each host key, one after another.
+//!
+//! `cargo bench --bench create` prints the ratios; nothing is asserted.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot go on says where")]
+
+use openssl::asn1::Asn1Time;
+use openssl::derive::Deriver;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::X509;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn main() {
+    let words: Vec<_> = std::env::args().collect();
+    if let [_, floor, count, peer] = words.as_slice() {
+        if floor == "floor" {
+            return self::floor(count.parse().unwrap(), peer);
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{:>9} {:>12} {:>12} {:>9}   aim", "host keys", "floor", "pvsecret", "ratio");
+    for (count, rounds) in [(1, 200), (16, 60), (255, 15)] {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path(), count);
+        let own = std::env::current_exe().unwrap();
+        let mut floor = Command::new(own);
+        floor.args(["floor", &count.to_string(), "peer.pem"]);
+        let mut ours = Command::new(env!("CARGO_BIN_EXE_pvtools"));
+        ours.args(["pvsecret", "create", "--no-verify", "--hdr", "se.hdr", "-o", "request"]);
+        ours.args((0..count).flat_map(|number| ["-k".to_owned(), format!("{number}.crt")])).arg("meta");
+        let (floor, ours) = race(folder.path(), floor, ours, rounds);
+        let ratio = ours.as_secs_f64() / floor.as_secs_f64();
+        let aim = if count == 1 { 1.2 } else { 1.2 / cores.min(count) as f64 };
+        println!("{count:>9} {floor:>12.2?} {ours:>12.2?} {ratio:>9.2}   {aim:.2} ({cores} cores)");
+    }
+}
+
+fn p521() -> EcKey<Private> {
+    EcKey::generate(&EcGroup::from_curve_name(Nid::SECP521R1).unwrap()).unwrap()
+}
+
+fn floor(count: usize, peer: &str) {
+    let peer = PKey::public_key_from_pem(&std::fs::read(peer).unwrap()).unwrap();
+    let own = PKey::from_ec_key(p521()).unwrap();
+    for _ in 0..count {
+        let mut deriver = Deriver::new(&own).unwrap();
+        deriver.set_peer(&peer).unwrap();
+        deriver.derive_to_vec().unwrap();
+    }
+}
+
+fn prepare(folder: &Path, count: usize) {
+    let keys: Vec<_> = (0..count).map(|_| PKey::from_ec_key(p521()).unwrap()).collect();
+    for (number, key) in keys.iter().enumerate() {
+        let mut certificate = X509::builder().unwrap();
+        certificate.set_pubkey(key).unwrap();
+        certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        certificate.sign(key, MessageDigest::sha512()).unwrap();
+        std::fs::write(folder.join(format!("{number}.crt")), certificate.build().to_pem().unwrap()).unwrap();
+    }
+    std::fs::write(folder.join("peer.pem"), keys[0].public_key_to_pem().unwrap()).unwrap();
+    let secrets = pvsim::image::HeaderSecrets::random().unwrap();
+    std::fs::write(folder.join("se.hdr"), pvsim::image::header(&keys[..1], &secrets, 0, 1).unwrap()).unwrap();
+}
+
+/// Runs both by turns and gives the fastest run of each: what other programs do only makes runs slower.
+fn race(folder: &Path, mut one: Command, mut other: Command, rounds: usize) -> (Duration, Duration) {
+    let run = |command: &mut Command| {
+        let start = Instant::now();
+        let status = command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        assert!(status.success());
+        start.elapsed()
+    };
+    let mut best = (Duration::MAX, Duration::MAX);
+    for _ in 0..rounds {
+        best = (best.0.min(run(&mut one)), best.1.min(run(&mut other)));
+    }
+    best
+}
