@@ -33,7 +33,21 @@ expect 'the kernel made a character device' 0 '' test -c /dev/uv
 
 cd /tmp
 expect 'an empty store' 0 '*number of secrets: 0*' pvtools pvsecret list
+expect 'a request for this machine' 0 '*' pvtools pvsecret create -k /machine/host.crt --no-verify \
+    --hdr /machine/se.hdr -o request association secret --output-secret sent
+expect 'the ultravisor opens it and takes the secret' 0 '*Success*' pvtools pvsecret add request
+expect 'the list has it' 0 '*number of secrets: 1*Association:*' pvtools pvsecret list
+expect 'a list of the long form, as json' 0 '*"secrets"*' pvtools pvsecret list --format json -
+sent=$(od -An -v -tx1 sent | tr -d ' \n')
+expect 'what the machine has is what was sent' 0 "*$sent*" pvsim show /machine --format json
+head -c 100 request > cut
+expect 'a request that is cut is refused' 1 'error: *' pvtools pvsecret add cut
 expect 'lock' 0 '*' pvtools pvsecret lock
+expect 'nothing can be added behind the lock' 1 '*0x0102*' pvtools pvsecret add --force request
 expect 'a locked store cannot be locked again' 1 '*0x0102*' pvtools pvsecret lock
+pvsim reboot /machine
+expect 'a reboot empties the store' 0 '*number of secrets: 0*' pvtools pvsecret list
+pvsim fault /machine EIO
+expect 'an errno of the driver reaches the user' 1 '*Input/output error*' pvtools pvsecret list
 kill $server
 echo "$checks checks passed on $(uname -m) through /dev/uv"
