@@ -59,7 +59,8 @@ fn check_duplicate(id: SecretId, force: bool, uv: &dyn Ultravisor, system: &mut 
     if !force {
         let index = secret.index;
         bail!(
-            "Unable to add the secret due to duplicated IDs: the secret with index {index} has the id {id}; use '--force' to add it all the same"
+            "Unable to add the secret due to duplicated IDs: the secret with index {index} has the id {id}; \
+             use '--force' to add it all the same"
         );
     }
     system.warn("There is already a secret in the secret store with that id.");

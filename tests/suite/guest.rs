@@ -44,8 +44,8 @@ struct Step {
     make: Option<Make>,
     /// Writes files.
     write: BTreeMap<String, String>,
-    /// Runs a command. `@NAME` is a file of the scenario, also in what it prints; `{id:NAME}` is the id of a name, `{cuid}` the
-    /// CUID of the running guest.
+    /// Runs a command. `@NAME` is a file of the scenario, also in what it prints; `{id:NAME}` is the id of a name,
+    /// `{cuid}` the CUID of the running guest.
     run: Option<Vec<String>>,
     stdin: Option<String>,
     exit: i32,
@@ -130,7 +130,8 @@ pub(crate) struct Stage {
 
 impl Stage {
     fn new(scenario: &Scenario) -> Self {
-        let inventory = json!({ "guest": scenario.guest.clone().unwrap_or(serde_yaml::Value::Mapping(Default::default())), "secrets": scenario.secrets });
+        let guest = scenario.guest.clone().unwrap_or(serde_yaml::Value::Mapping(Default::default()));
+        let inventory = json!({ "guest": guest, "secrets": scenario.secrets });
         Self::with_inventory(&inventory.to_string())
     }
 

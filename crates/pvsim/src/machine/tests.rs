@@ -546,7 +546,12 @@ fn a_folder_that_is_in_use_or_no_machine_is_refused() {
 #[test]
 fn takes_the_rows_of_an_inventory_file_as_they_stand() {
     let sandbox = Sandbox::new(
-        "id: X\ninventory: {queues: {\"28.0014\": {mk: A}}}\nsecrets: [s1, {name: s2, index: 7}, {id: '0x1111111111111111111111111111111111111111111111111111111111111111'}]\nfaults: [{op: assoc, queue: \"29.0014\", act: async, count: 9}]",
+        r#"
+id: X
+inventory: {queues: {"28.0014": {mk: A}}}
+secrets: [s1, {name: s2, index: 7}, {id: "0x1111111111111111111111111111111111111111111111111111111111111111"}]
+faults: [{op: assoc, queue: "29.0014", act: async, count: 9}]
+"#,
     );
     let secrets = sandbox.machine.guest().unwrap().secrets;
     let listed: Vec<_> = secrets.iter().map(|secret| (secret.index, secret.id.0)).collect();
