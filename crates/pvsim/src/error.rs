@@ -93,6 +93,21 @@ pub enum Error {
     /// The inventory file is wrong.
     #[error("the inventory file")]
     Inventory(#[source] serde_yaml::Error),
+    /// Programs cannot be served.
+    #[error("cannot serve programs in the guest: {what}")]
+    Front {
+        /// What is missing for it.
+        what: &'static str,
+        /// Why it is.
+        #[source]
+        source: io::Error,
+    },
+    /// The preload library is not there.
+    #[error("the preload library '{}' is not there: build pvsim, or install it beside", .0.display())]
+    NoLibrary(PathBuf),
+    /// The loader cannot be told of the preload library.
+    #[error("the preload library '{}' has a blank or a colon in its path, which the loader takes as its end", .0.display())]
+    LibraryName(PathBuf),
     /// OpenSSL refused an operation.
     #[error("OpenSSL")]
     OpenSsl(#[from] openssl::error::ErrorStack),

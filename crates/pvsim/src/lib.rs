@@ -7,7 +7,8 @@
 //!                                           open (decodes requests with the host's private key)
 //! ```
 //!
-//! [`Machine::ioctl`] is the one entry for all programs; [`InProcess`] is the same for tests inside one process.
+//! [`Machine::ioctl`] is the one entry for all programs: those that [`Front`] starts reach it through a preload library,
+//! tests inside one process through [`InProcess`].
 //!
 //! Nothing that ships depends on this crate. What it shares with the product is the ABI of `/dev/uv` and the
 //! bounds-checked reader; how requests are decoded is written here once more, from the format, so that a
@@ -18,6 +19,7 @@ mod driver;
 mod error;
 mod fault;
 mod firmware;
+pub mod front;
 mod guest;
 mod hexed;
 mod host_key;
@@ -33,6 +35,7 @@ pub mod ultravisor;
 
 pub use error::Error;
 pub use fault::{Action, Fault};
+pub use front::Front;
 pub use guest::{Guest, StoredSecret};
 pub use hexed::Hex;
 pub use host_key::{Coordinates, HostKey};

@@ -1,11 +1,13 @@
 //! `pvsim`: a Secure Execution guest on any Linux machine.
 
 mod demo;
+mod run;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pvsim::open::Request;
 use pvsim::{Fault, HostKey, Machine};
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,6 +35,19 @@ enum Command {
         /// What the machine has: limits, secrets, cards, queues, faults
         #[arg(long, value_name = "FILE")]
         inventory: Option<PathBuf>,
+    },
+    /// Run a program in the guest: any that is linked dynamically, with all that it starts. Ends as the program does
+    Run {
+        /// Folder of the machine
+        dir: PathBuf,
+        /// The program and its arguments
+        #[arg(last = true, required = true, value_name = "PROGRAM")]
+        program: Vec<OsString>,
+    },
+    /// Run a shell in the guest: $SHELL, or else sh
+    Shell {
+        /// Folder of the machine
+        dir: PathBuf,
     },
     /// Show what the ultravisor knows, decrypted secrets included
     Show {
@@ -97,7 +112,7 @@ enum Format {
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Nothing can be done when stderr is gone.
             let _ = writeln!(io::stderr(), "error: {error:#}");
@@ -106,8 +121,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Run { dir, program } => return run::run(&dir, &program),
+        Command::Shell { dir } => return run::shell(&dir),
         Command::Init { dir, inventory } => init(&dir, inventory.as_deref()),
         Command::Show { dir, format } => show(&dir, format),
         Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
@@ -115,6 +132,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo => demo::run(),
         Command::Decode { request, host_key } => decode(&request, &host_key),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn init(dir: &Path, inventory: Option<&Path>) -> anyhow::Result<()> {

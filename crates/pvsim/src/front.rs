@@ -1,0 +1,129 @@
+//! Programs in the simulated guest: started with the preload library, which asks here what their calls on
+//! `/dev/uv` and in `/sys` do.
+//!
+//! Each [`Front`] serves the programs that it started, by threads of its own process. What lasts is in the machine's
+//! folder, so several of them may serve one machine at the same time.
+
+mod connection;
+mod firmware;
+mod sysfs;
+mod tree;
+
+pub use sysfs::{Node, Sysfs};
+
+use crate::{Error, Machine};
+use connection::Connection;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use tree::Tree;
+
+/// The folder of the machine below which the files stand that programs are led to.
+const ROOT: &str = "root";
+const LIBRARY: &str = "libpvsim_preload.so";
+const PRELOAD: &str = "LD_PRELOAD";
+
+/// The way of programs into a machine's guest. Stays open until it is dropped.
+#[derive(Debug)]
+pub struct Front {
+    library: PathBuf,
+    root: PathBuf,
+    /// Holds the socket, for this user alone.
+    folder: tempfile::TempDir,
+    stopped: Arc<AtomicBool>,
+    listener: Option<JoinHandle<()>>,
+}
+
+/// What all connections share.
+struct Guest {
+    machine: Machine,
+    tree: Tree,
+    trouble: fn(&Error),
+}
+
+impl Front {
+    /// Begins to serve `machine`. A program whose call meets an error of the simulator itself gets `EIO`, and
+    /// `trouble` is told why.
+    ///
+    /// # Errors
+    /// [`Error::NoLibrary`], [`Error::Front`].
+    pub fn start(machine: Machine, trouble: fn(&Error)) -> Result<Self, Error> {
+        let library = library()?;
+        let wrong = |what| move |source| Error::Front { what, source };
+        let root = machine.folder().join(ROOT);
+        for folder in ["dev", "run/lock", "sys"] {
+            fs::create_dir_all(root.join(folder)).map_err(wrong("a folder for the guest's files"))?;
+        }
+        let root = root.canonicalize().map_err(wrong("the folder for the guest's files"))?;
+        fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(root.join("dev/uv"))
+            .map_err(wrong("the guest's /dev/uv"))?;
+        let tree = Tree::new(&root, vec![("/sys/firmware/uv", Box::new(firmware::Firmware::of(&machine)))]);
+        let folder = tempfile::Builder::new().prefix("pvsim-").tempdir().map_err(wrong("a folder for the socket"))?;
+        let listener = UnixListener::bind(folder.path().join("socket")).map_err(wrong("the socket"))?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let guest = Arc::new(Guest { machine, tree, trouble });
+        let stop = Arc::clone(&stopped);
+        let listener = thread::spawn(move || listen(&listener, &guest, &stop));
+        Ok(Self { library, root, folder, stopped, listener: Some(listener) })
+    }
+
+    /// A program in the guest, to be started as long as this is open.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut preload = self.library.clone().into_os_string();
+        if let Some(others) = std::env::var_os(PRELOAD).filter(|others| !others.is_empty()) {
+            preload = [preload, others].join(OsStr::new(":"));
+        }
+        let mut command = Command::new(program);
+        command.env(PRELOAD, preload).env("PVSIM_SOCKET", self.socket()).env("PVSIM_ROOT", &self.root);
+        command
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // Wakes the listener up. If it cannot be reached, it ends with the process.
+        if UnixStream::connect(self.socket()).is_ok() {
+            let _ = self.listener.take().map(JoinHandle::join);
+        }
+    }
+}
+
+fn listen(listener: &UnixListener, guest: &Arc<Guest>, stop: &AtomicBool) {
+    for stream in listener.incoming() {
+        if stop.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        let guest = Arc::clone(guest);
+        // A program that dies in the middle of a call leaves a broken connection, which is nobody's trouble.
+        thread::spawn(move || drop(Connection::new(stream, &guest).answer()));
+    }
+}
+
+/// The preload library, beside this program: cargo puts it among the dependencies, a package where it likes.
+fn library() -> Result<PathBuf, Error> {
+    let own = std::env::current_exe().map_err(|source| Error::Front { what: "this program's path", source })?;
+    let folder = own.parent().unwrap_or(Path::new("/"));
+    let places = [folder.join("deps").join(LIBRARY), folder.join(LIBRARY), folder.join("../lib/pvsim").join(LIBRARY)];
+    let found = places.into_iter().find(|place| place.is_file());
+    let library = found.ok_or_else(|| Error::NoLibrary(folder.join(LIBRARY)))?;
+    // The loader takes these as the end of the name.
+    if library.as_os_str().as_bytes().iter().any(|byte| b" :".contains(byte)) {
+        return Err(Error::LibraryName(library));
+    }
+    Ok(library)
+}
