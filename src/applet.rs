@@ -1,7 +1,7 @@
 //! From `argv[0]` to the applet that answers.
 
 use crate::error::{Failure, Outcome};
-use crate::{System, inspect, pvextract_hdr, pvsecret};
+use crate::{System, inspect, pvattest, pvextract_hdr, pvsecret};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,6 +25,12 @@ impl Applet {
             about: "explain Secure Execution files field by field",
             command: inspect::command,
             run: inspect::run,
+        },
+        Self {
+            name: "pvattest",
+            about: "attest a Secure Execution guest",
+            command: pvattest::command,
+            run: pvattest::run,
         },
         Self {
             name: "pvextract-hdr",

@@ -6,6 +6,7 @@ use crate::system::Level;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// Parses `args` (the tool's name first). `usage_status` is the tool's exit code for a wrong command line.
 /// `Err(Ok(_))` is help or a version that was asked for and printed.
@@ -26,6 +27,38 @@ pub(crate) fn parse<T: CommandFactory + FromArgMatches>(
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => system.print(&text).map(|()| Outcome::Done),
         _ => Err(Failure::usage(usage_status, text)),
     })
+}
+
+/// A wrong combination of the arguments of `subcommand` that clap cannot see by itself.
+pub(crate) fn usage_error<T: CommandFactory>(usage_status: u8, subcommand: &str, message: &str) -> Failure {
+    let mut command = T::command();
+    command.build();
+    let command = match command.find_subcommand_mut(subcommand) {
+        Some(found) => found,
+        None => &mut command,
+    };
+    Failure::usage(usage_status, command.error(ErrorKind::ArgumentConflict, message).render().to_string())
+}
+
+/// Input and output of a command, given as options or as plain arguments. With '-i', the first plain argument is the
+/// output. What is wrong with them goes through `usage_error`.
+pub(crate) fn in_and_out<'a>(
+    [input, output]: [&'a Option<PathBuf>; 2],
+    [first, second]: [&'a Option<PathBuf>; 2],
+    usage_error: impl Fn(&str) -> Failure,
+) -> Result<(&'a Path, Option<&'a Path>), Failure> {
+    let plain = match (input, first, second) {
+        (Some(input), plain, None) => (input.as_path(), plain.as_deref()),
+        (None, Some(input), plain) => (input.as_path(), plain.as_deref()),
+        (Some(_), _, Some(_)) => {
+            return Err(usage_error("the input is given twice, with '--input' and as an argument"));
+        }
+        (None, None, _) => return Err(usage_error("the input is missing")),
+    };
+    match (output.as_deref(), plain) {
+        (Some(_), (_, Some(_))) => Err(usage_error("the output is given twice, with '--output' and as an argument")),
+        (output, (input, plain)) => Ok((input, output.or(plain))),
+    }
 }
 
 /// `-v`, `-q` and the reference's deprecated `-V`, on every level of a command line.

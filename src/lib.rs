@@ -19,8 +19,10 @@ mod host_keys;
 mod input;
 mod inspect;
 mod output;
+mod pvattest;
 mod pvextract_hdr;
 mod pvsecret;
+mod se_header;
 mod system;
 
 pub use applet::{Applet, run};

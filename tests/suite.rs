@@ -16,6 +16,8 @@ mod help; // snapshot of every help text
 mod inspect; // every kind of file, explained
 #[path = "suite/man_pages.rs"]
 mod man_pages; // pages against command lines, examples run
+#[path = "suite/pvattest.rs"]
+mod pvattest; // create, perform, verify, check
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
 #[path = "suite/pvsecret_bad_input.rs"]

@@ -5,14 +5,14 @@ use super::identity::Identity;
 use super::outputs::{Outputs, Produced};
 use crate::error::Failure;
 use crate::host_keys::HostKeyArgs;
-use crate::input;
 use crate::system::System;
+use crate::{input, se_header};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use confidential::Confidential;
 use openssl::rand::rand_bytes;
 use openssl::sha::sha256;
-use sehdr::{BootTags, SeHeader, Search};
+use sehdr::BootTags;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use uvrequest::secret::{
@@ -165,7 +165,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     refuse_in_guest(args.force, system)?;
     let outputs = Outputs::plan(args.outputs()?, &args.inputs())?;
     let material = args.material(system)?;
-    let boot_tags = load_boot_tags(&args.hdr, system)?;
+    let boot_tags = se_header::load_boot_tags(&args.hdr, system)?;
     let mut request = AddSecretRequest::new(boot_tags.clone(), material.secret).flags(args.flag_word()?);
     if let Some(cuid) = args.cuid()? {
         request = request.bind_to(cuid);
@@ -366,12 +366,4 @@ fn refuse_in_guest(force: bool, system: &mut System) -> anyhow::Result<()> {
     }
     system.warn("WARNING: Enforcing of generating a request on a Secure Execution guest");
     Ok(())
-}
-
-fn load_boot_tags(path: &Path, system: &mut System) -> anyhow::Result<BootTags> {
-    let mut file = input::open_seekable(path, "SE header", system)?;
-    let cannot = || format!("Cannot use '{}' as SE header or image", path.display());
-    let found = sehdr::locate(&mut file, Search::Everywhere).with_context(cannot)?;
-    system.debug(&format!("SE header found at offset {:#x}", found.offset));
-    Ok(SeHeader::parse(&found.bytes).with_context(cannot)?.boot_tags().clone())
 }

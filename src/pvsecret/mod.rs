@@ -13,10 +13,8 @@ mod verify;
 use crate::cli::{self, Verbosity};
 use crate::error::{Failure, Outcome};
 use crate::system::System;
-use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
 /// Exit code for a wrong command line: the same as for any failure.
 const USAGE_STATUS: u8 = 1;
@@ -65,37 +63,4 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         Command::Version => system.print(&format!("pvsecret version {}\n", env!("CARGO_PKG_VERSION"))),
     }?;
     Ok(Outcome::Done)
-}
-
-/// A wrong combination of the arguments of `subcommand` that clap cannot see by itself.
-fn usage_error(subcommand: &str, message: &str) -> Failure {
-    let mut command = Arguments::command();
-    command.build();
-    let command = match command.find_subcommand_mut(subcommand) {
-        Some(found) => found,
-        None => &mut command,
-    };
-    let error = command.error(ErrorKind::ArgumentConflict, message);
-    Failure::usage(USAGE_STATUS, error.render().to_string())
-}
-
-/// Input and output of `subcommand`, given as options or as plain arguments. With '-i', the first plain argument is the
-/// output.
-fn in_and_out<'a>(
-    subcommand: &str,
-    [input, output]: [&'a Option<PathBuf>; 2],
-    [first, second]: [&'a Option<PathBuf>; 2],
-) -> Result<(&'a Path, Option<&'a Path>), Failure> {
-    let plain = match (input, first, second) {
-        (Some(input), plain, None) => (input.as_path(), plain.as_deref()),
-        (None, Some(input), plain) => (input.as_path(), plain.as_deref()),
-        (Some(_), _, Some(_)) => {
-            return Err(usage_error(subcommand, "'--input' cannot be used with both INPUT and OUTPUT"));
-        }
-        (None, None, _) => return Err(usage_error(subcommand, "the input is missing")),
-    };
-    match (output.as_deref(), plain) {
-        (Some(_), (_, Some(_))) => Err(usage_error(subcommand, "'--output' cannot be used with OUTPUT")),
-        (output, (input, plain)) => Ok((input, output.or(plain))),
-    }
 }

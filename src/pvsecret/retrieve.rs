@@ -4,7 +4,7 @@ use crate::error::Failure;
 use crate::output::{self, Privacy};
 use crate::pvsecret::identity::Identity;
 use crate::system::System;
-use crate::{input, pvsecret};
+use crate::{cli, input, pvsecret};
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use confidential::Confidential;
@@ -76,11 +76,10 @@ enum Wanted {
 }
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
-    let (input, output) = pvsecret::in_and_out(
-        "retrieve",
-        [&args.input, &args.output],
-        [&args.positional_input, &args.positional_output],
-    )?;
+    let (input, output) =
+        cli::in_and_out([&args.input, &args.output], [&args.positional_input, &args.positional_output], |message| {
+            cli::usage_error::<pvsecret::Arguments>(pvsecret::USAGE_STATUS, "retrieve", message)
+        })?;
     if let (Inform::Yaml, Some(output)) = (args.inform, output) {
         output::refuse_overwriting(output, &[input])?;
     }

@@ -3,7 +3,7 @@
 use crate::error::Failure;
 use crate::output::{self, Privacy};
 use crate::system::System;
-use crate::{input, pvsecret};
+use crate::{cli, input, pvsecret};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use hostkey::CertificateFile;
@@ -40,7 +40,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     let plain = [&args.positional_input, &args.positional_output];
-    let (input, output) = pvsecret::in_and_out("verify", [&args.input, &args.output], plain)?;
+    let (input, output) = cli::in_and_out([&args.input, &args.output], plain, |message| {
+        cli::usage_error::<pvsecret::Arguments>(pvsecret::USAGE_STATUS, "verify", message)
+    })?;
     let output = output.unwrap_or(Path::new("-"));
     output::refuse_overwriting(output, &[input])?;
     let request = input::read_or_stdin(input, MAX_REQUEST, "add-secret request", system)?;

@@ -24,7 +24,6 @@ pub(crate) fn seal(
 }
 
 /// Decrypts `sealed`; fails if it, `aad` or `tag` is not as it was sealed.
-#[cfg(test)]
 pub(crate) fn open(
     key: &Key,
     iv: &[u8; IV_SIZE],

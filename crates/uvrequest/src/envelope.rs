@@ -35,7 +35,7 @@ pub(crate) struct FrameHeader {
     pub(crate) magic: [u8; 8],
     version: U32,
     size: U32,
-    iv: [u8; IV_SIZE],
+    pub(crate) iv: [u8; IV_SIZE],
     reserved: [u8; 11],
     key_slots: u8,
     reserved_28: [u8; 4],
@@ -127,7 +127,6 @@ impl Frame {
     }
 
     /// The key that opens the request: for attestation, its owner keeps it.
-    #[expect(dead_code, reason = "attestation requests, which need it, come next")]
     pub(crate) fn into_protection_key(self) -> Key {
         self.keys.protection_key
     }

@@ -10,6 +10,31 @@ pub enum Error {
     /// The input does not begin as an add-secret request does.
     #[error("not an add-secret request: it does not begin with 'asrcbM'")]
     NotAnAddSecretRequest,
+    /// The input does not begin as an attestation request does.
+    #[error("not an attestation request: it does not begin with 8 bytes of zeros")]
+    NotAnAttestationRequest,
+    /// The input does not begin as an exchange file does.
+    #[error("not an attestation exchange file: it does not begin with 'pvattest'")]
+    NotAnExchange,
+    /// A part of an exchange file is not what it must be.
+    #[error("{what} (entry at offset {offset:#x}) {problem}")]
+    Exchange {
+        /// Which part.
+        what: &'static str,
+        /// Where its entry stands.
+        offset: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The measurement algorithm is not known.
+    #[error("unknown measurement algorithm {0} at offset 0x38; only 1 (HMAC-SHA-512) is known")]
+    Algorithm(u32),
+    /// The attestation request does not open.
+    #[error("the attestation request does not open with this attestation request protection key")]
+    WrongArpk,
+    /// The response lacks what the request asked for.
+    #[error("the request asked for {0}, but the response does not contain it")]
+    AdditionalDataMissing(&'static str),
     /// The kind of user data is none of 0 to 4.
     #[error("unsupported kind of user data {0:#06x} at offset 0x6")]
     UserDataKind(u16),

@@ -11,6 +11,7 @@
 //! machine, then an encrypted area and a tag. Each slot wraps the one request protection key.
 
 mod aead;
+pub mod attest;
 mod envelope;
 mod error;
 mod key_exchange;

@@ -1,0 +1,153 @@
+//! The attestation request control block (ARCB).
+
+use crate::Error;
+use crate::aead::{self, Key};
+use crate::envelope::{Frame, RequestKeys, Sealed};
+use confidential::Confidential;
+use hostkey::TrustedHostKey;
+use openssl::rand::rand_bytes;
+use wire::Reader;
+use zerocopy::big_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Measurement algorithm: HMAC-SHA-512.
+const HMAC_SHA_512: u32 = 1;
+const KEY_SIZE: usize = 64;
+const NONCE_SIZE: usize = 16;
+
+/// The authenticated data between the frame and the customer's coordinates. All fields are big-endian.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0x30 | 8 | [`AttestationFlags`] |
+/// | 0x38 | 4 | measurement algorithm: 1, HMAC-SHA-512 |
+/// | 0x3c | 4 | reserved |
+///
+/// Behind coordinates and key slots stands the encrypted area: measurement key 64, nonce 16. Source: requests that
+/// the ultravisor accepts.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct RequestData {
+    flags: U64,
+    algorithm: U32,
+    reserved: [u8; 4],
+}
+
+const _: () = assert!(size_of::<RequestData>() == 0x10);
+
+/// What an attestation is to contain beside the measurement. Bits are counted from the most significant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttestationFlags(u64);
+
+impl AttestationFlags {
+    /// Bit 1: the measurement depends on a nonce. Always set by us.
+    pub const NONCE: Self = Self(1 << 62);
+    /// Bit 2: hash of the host key that opened the image.
+    pub const IMAGE_HOST_KEY: Self = Self(1 << 61);
+    /// Bit 3: hash of the host key that opened the request.
+    pub const ATTESTATION_HOST_KEY: Self = Self(1 << 60);
+    /// Bit 4: hash over the add-secret requests and the lock state.
+    pub const SECRET_STORE_HASH: Self = Self(1 << 59);
+    /// Bit 5: state of the firmware.
+    pub const FIRMWARE_STATE: Self = Self(1 << 58);
+
+    /// Both.
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether every flag of `other` is set.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Attestation request protection key (ARPK): who has it can verify the response, and forge one.
+#[derive(Clone, Debug)]
+pub struct Arpk(Key);
+
+impl Arpk {
+    /// The 32 bytes, to be kept by the owner of the guest.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
+impl TryFrom<&[u8]> for Arpk {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        let key = <[u8; 32]>::try_from(bytes).map_err(|_| Error::SecretSize {
+            kind: "the attestation request protection key",
+            actual: bytes.len(),
+            expected: "exactly 32 bytes",
+        })?;
+        Ok(Self(key.into()))
+    }
+}
+
+/// A request to measure a guest.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttestationRequest {
+    flags: AttestationFlags,
+}
+
+impl AttestationRequest {
+    /// A request whose answer is to contain what `flags` say.
+    pub fn new(flags: AttestationFlags) -> Self {
+        Self { flags: flags.with(AttestationFlags::NONCE) }
+    }
+
+    /// The flags, [`AttestationFlags::NONCE`] included.
+    pub fn flags(&self) -> AttestationFlags {
+        self.flags
+    }
+
+    /// Seals the request for these machines, and gives the key that its owner keeps.
+    ///
+    /// # Errors
+    /// [`Error::HostKeyCount`] unless there are 1 to 255 host keys, [`Error::OpenSsl`].
+    pub fn seal(&self, host_keys: &[TrustedHostKey]) -> Result<(Vec<u8>, Arpk), Error> {
+        let mut plain = Confidential::new(vec![0; KEY_SIZE + NONCE_SIZE]);
+        rand_bytes(plain.expose_mut())?;
+        let data = RequestData { flags: self.flags.0.into(), algorithm: HMAC_SHA_512.into(), reserved: [0; 4] };
+        let frame = Frame::new([0; 8], data.as_bytes(), &[], plain, RequestKeys::generate()?, host_keys)?;
+        Ok((frame.seal()?, Arpk(frame.into_protection_key())))
+    }
+}
+
+/// What the ultravisor and the owner of a request know.
+pub(crate) struct Opened {
+    pub(crate) flags: AttestationFlags,
+    pub(crate) measurement_key: Confidential<[u8; KEY_SIZE]>,
+    pub(crate) nonce: Option<[u8; NONCE_SIZE]>,
+}
+
+/// The flags of a request, which anybody can read.
+pub(crate) fn flags_of(request: &[u8]) -> Result<AttestationFlags, Error> {
+    parse(request).map(|(_, flags)| flags)
+}
+
+/// Decrypts a request with its protection key.
+pub(crate) fn open(request: &[u8], arpk: &Arpk) -> Result<Opened, Error> {
+    let (sealed, flags) = parse(request)?;
+    let plain = aead::open(&arpk.0, &sealed.header.iv, sealed.aad, sealed.encrypted, &sealed.tag)
+        .map_err(|_| Error::WrongArpk)?;
+    let mut reader = Reader::new(plain.expose());
+    let measurement_key = Confidential::new(reader.array("measurement key")?);
+    let nonce = flags.contains(AttestationFlags::NONCE).then(|| reader.array("nonce")).transpose()?;
+    reader.finish("encrypted area of the attestation request")?;
+    Ok(Opened { flags, measurement_key, nonce })
+}
+
+fn parse(request: &[u8]) -> Result<(Sealed<'_>, AttestationFlags), Error> {
+    if request.get(..8).is_none_or(|magic| magic != [0; 8]) {
+        return Err(Error::NotAnAttestationRequest);
+    }
+    let sealed = Sealed::parse(request, size_of::<RequestData>(), 0..=0)?;
+    let data = RequestData::read_from_bytes(sealed.before).map_err(|_| Error::NotAnAttestationRequest)?;
+    if data.algorithm.get() != HMAC_SHA_512 {
+        return Err(Error::Algorithm(data.algorithm.get()));
+    }
+    Ok((sealed, AttestationFlags(data.flags.get())))
+}

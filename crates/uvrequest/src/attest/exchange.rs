@@ -1,0 +1,238 @@
+//! The file that carries an attestation request into the guest, and the response out of it.
+
+use super::arcb::flags_of;
+use super::{AdditionalData, AttestationFlags};
+use crate::Error;
+use std::ops::Range;
+use wire::Reader;
+
+/// Bytes of an attestation request, at most.
+pub const MAX_REQUEST: usize = 1 << 20;
+/// Bytes of a measurement, at most.
+pub const MAX_MEASUREMENT: usize = 32 << 10;
+/// Bytes of additional data, at most.
+pub const MAX_ADDITIONAL: usize = 32 << 10;
+/// Bytes of user data, at most.
+pub const MAX_USER_DATA: usize = 256;
+/// Bytes of the measurement that we ask for: HMAC-SHA-512.
+pub const MEASUREMENT_SIZE: usize = 64;
+
+const MAGIC: [u8; 8] = *b"pvattest";
+const VERSION_1: u32 = 0x100;
+const HEADER_SIZE: usize = 0x40;
+const CUID_SIZE: usize = 16;
+
+/// An exchange file. All fields are big-endian.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0x00 | 8 | magic `pvattest` |
+/// | 0x08 | 4 | version, 0x100 |
+/// | 0x0c | 4 | size of the file |
+/// | 0x10 | 8 | reserved |
+/// | 0x18 | 8 | attestation request: size 4, offset 4 |
+/// | 0x20 | 8 | measurement |
+/// | 0x28 | 8 | additional data |
+/// | 0x30 | 8 | user data |
+/// | 0x38 | 8 | CUID |
+/// | 0x40 | | the parts in this order |
+///
+/// An offset of 0 says that the part is not there: the size is then how much the response will have, or 0. Source:
+/// files that other attestation tools write and take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    request: Vec<u8>,
+    flags: AttestationFlags,
+    measurement_size: usize,
+    additional_size: usize,
+    response: Option<Response>,
+}
+
+/// The parts of an exchange that the guest adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The measurement.
+    pub measurement: Vec<u8>,
+    /// The additional data; empty when there is none.
+    pub additional: Vec<u8>,
+    /// What the guest added of its own; empty when there is none.
+    pub user_data: Vec<u8>,
+    /// The guest's configuration unique id.
+    pub cuid: [u8; CUID_SIZE],
+}
+
+/// Size and offset of a part.
+#[derive(Clone, Copy)]
+struct Entry {
+    size: usize,
+    offset: usize,
+}
+
+impl Exchange {
+    /// A file with a request that was sealed with these flags.
+    pub fn new(request: Vec<u8>, flags: AttestationFlags) -> Self {
+        let additional_size = AdditionalData::size(flags);
+        Self { request, flags, measurement_size: MEASUREMENT_SIZE, additional_size, response: None }
+    }
+
+    /// Parses a file: a request, or a request with its response.
+    ///
+    /// # Errors
+    /// [`Error::NotAnExchange`], [`Error::Version`], [`Error::Exchange`] with what is wrong where, and those of the
+    /// request inside.
+    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(file);
+        if reader.array("magic").map_err(|_| Error::NotAnExchange)? != MAGIC {
+            return Err(Error::NotAnExchange);
+        }
+        let version = reader.u32("version")?;
+        if version != VERSION_1 {
+            return Err(Error::Version(version));
+        }
+        let size = reader.u32("size of the file")? as usize;
+        if size > file.len() || size < HEADER_SIZE {
+            return Err(Error::Exchange {
+                what: "the file",
+                offset: 0xc,
+                problem: format!("says it has {size} bytes, there are {}", file.len()),
+            });
+        }
+        reader.bytes(8, "reserved")?;
+        let mut parts = Parts { file, seen: Vec::new() };
+        let request = Entry::read(&mut reader)?;
+        let measurement = Entry::read(&mut reader)?;
+        let additional = Entry::read(&mut reader)?;
+        let user_data = Entry::read(&mut reader)?;
+        let cuid = Entry::read(&mut reader)?;
+        let request = parts.take(request, "the attestation request", 0x18, MAX_REQUEST)?;
+        let request = request.filter(|request| !request.is_empty()).ok_or(Error::Exchange {
+            what: "the file",
+            offset: 0x18,
+            problem: "contains no attestation request".to_owned(),
+        })?;
+        let flags = flags_of(request)?;
+        let (measurement_size, additional_size) = (measurement.size, additional.size);
+        let measurement = parts.take(measurement, "the measurement", 0x20, MAX_MEASUREMENT)?;
+        let additional = parts.take(additional, "the additional data", 0x28, MAX_ADDITIONAL)?;
+        let user_data = parts.take(user_data, "the user data", 0x30, MAX_USER_DATA)?;
+        let cuid = parts.take(cuid, "the CUID", 0x38, CUID_SIZE)?;
+        let response = match measurement {
+            None => None,
+            Some(measurement) => {
+                let problem = |problem: String| Error::Exchange { what: "the response", offset: 0x38, problem };
+                let cuid = cuid.ok_or_else(|| problem("has no CUID".to_owned()))?;
+                Some(Response {
+                    measurement: measurement.to_vec(),
+                    additional: additional.unwrap_or_default().to_vec(),
+                    user_data: user_data.unwrap_or_default().to_vec(),
+                    cuid: cuid.try_into().map_err(|_| {
+                        problem(format!("has a CUID of {} bytes; it must have {CUID_SIZE}", cuid.len()))
+                    })?,
+                })
+            }
+        };
+        Ok(Self { request: request.to_vec(), flags, measurement_size, additional_size, response })
+    }
+
+    /// The attestation request.
+    pub fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    /// The flags of the request.
+    pub fn flags(&self) -> AttestationFlags {
+        self.flags
+    }
+
+    /// Bytes that the measurement will have.
+    pub fn measurement_size(&self) -> usize {
+        self.measurement_size
+    }
+
+    /// Bytes that the additional data will have.
+    pub fn additional_size(&self) -> usize {
+        self.additional_size
+    }
+
+    /// The response.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`] when the file holds a request alone.
+    pub fn response(&self) -> Result<&Response, Error> {
+        self.response.as_ref().ok_or(Error::Exchange {
+            what: "the file",
+            offset: 0x20,
+            problem: "contains no attestation response (the measurement is missing)".to_owned(),
+        })
+    }
+
+    /// The same request with a response to it.
+    pub fn with_response(mut self, response: Response) -> Self {
+        self.response = Some(response);
+        self
+    }
+
+    /// The file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let empty = Response { measurement: vec![], additional: vec![], user_data: vec![], cuid: [0; CUID_SIZE] };
+        let response = self.response.as_ref().unwrap_or(&empty);
+        let cuid: &[u8] = if self.response.is_some() { &response.cuid } else { &[] };
+        // What is not there yet has only its size announced.
+        let announced = [0, self.measurement_size, self.additional_size, 0, 0];
+        let parts = [&self.request[..], &response.measurement, &response.additional, &response.user_data, cuid];
+        let size = HEADER_SIZE + parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut file = Vec::with_capacity(size);
+        file.extend(MAGIC);
+        file.extend(VERSION_1.to_be_bytes());
+        // Each part is far below 4 GiB.
+        let number = |file: &mut Vec<u8>, number: usize| file.extend((number as u32).to_be_bytes());
+        number(&mut file, size);
+        file.extend([0; 8]);
+        let mut offset = HEADER_SIZE;
+        for (part, announced) in parts.iter().zip(announced) {
+            let there = !part.is_empty();
+            let awaited = if self.response.is_some() { 0 } else { announced };
+            number(&mut file, if there { part.len() } else { awaited });
+            number(&mut file, if there { offset } else { 0 });
+            offset += part.len();
+        }
+        parts.iter().for_each(|part| file.extend(*part));
+        file
+    }
+}
+
+impl Entry {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, wire::Error> {
+        Ok(Self { size: reader.u32("size of a part")? as usize, offset: reader.u32("offset of a part")? as usize })
+    }
+}
+
+/// The parts of a file, none of which may lie over another.
+struct Parts<'a> {
+    file: &'a [u8],
+    seen: Vec<Range<usize>>,
+}
+
+impl<'a> Parts<'a> {
+    /// `at` is where the entry stands.
+    fn take(&mut self, entry: Entry, what: &'static str, at: usize, limit: usize) -> Result<Option<&'a [u8]>, Error> {
+        let Entry { size, offset } = entry;
+        let error = |problem: String| Error::Exchange { what, offset: at, problem };
+        if size > limit {
+            return Err(error(format!("says it has {size} bytes; {limit} are possible")));
+        }
+        if offset == 0 {
+            return Ok(None);
+        }
+        let range = offset..offset.saturating_add(size);
+        let bytes = self.file.get(range.clone()).filter(|_| offset >= HEADER_SIZE);
+        let bytes = bytes.ok_or_else(|| {
+            error(format!("says it is at {offset:#x} and has {size} bytes; the file has {}", self.file.len()))
+        })?;
+        if self.seen.iter().any(|other| range.start < other.end && other.start < range.end) {
+            return Err(error(format!("at {offset:#x} lies over another part")));
+        }
+        self.seen.push(range);
+        Ok(Some(bytes))
+    }
+}

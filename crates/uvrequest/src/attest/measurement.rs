@@ -1,0 +1,78 @@
+//! The measurement: what the ultravisor computed, computed again.
+
+use super::arcb::open;
+use super::{AdditionalData, Arpk, Exchange, Response};
+use crate::Error;
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::memcmp;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
+use sehdr::BootTags;
+
+/// What a guest is, as its ultravisor vouches for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attested<'a> {
+    /// The boot of the guest.
+    pub cuid: &'a [u8; 16],
+    /// The additional data as a whole; empty when there is none.
+    pub additional: &'a [u8],
+    /// The same in its parts.
+    pub fields: AdditionalData<'a>,
+    /// What the guest added; empty when there is none.
+    pub user_data: &'a [u8],
+}
+
+/// The outcome of a verification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// The guest runs the image of the header, and the response is as the ultravisor gave it.
+    Verified(Attested<'a>),
+    /// Another image, another request, or a changed response.
+    Mismatch {
+        /// The measurement that the response should have.
+        calculated: Vec<u8>,
+    },
+}
+
+/// Verifies a response with the request's protection key and the boot tags of the image.
+///
+/// # Errors
+/// [`Error::WrongArpk`], [`Error::Exchange`] when there is no response, [`Error::AdditionalDataMissing`] for a response
+/// that is genuine but does not contain what was asked for.
+pub fn verify<'a>(exchange: &'a Exchange, arpk: &Arpk, image: &BootTags) -> Result<Verdict<'a>, Error> {
+    let response = exchange.response()?;
+    let request = open(exchange.request(), arpk)?;
+    let calculated = measure(request.measurement_key.expose(), request.nonce.as_ref(), response, image)?;
+    let same = calculated.len() == response.measurement.len() && memcmp::eq(&calculated, &response.measurement);
+    if !same {
+        return Ok(Verdict::Mismatch { calculated });
+    }
+    Ok(Verdict::Verified(Attested {
+        cuid: &response.cuid,
+        additional: &response.additional,
+        fields: AdditionalData::parse(&response.additional, request.flags)?,
+        user_data: &response.user_data,
+    }))
+}
+
+/// HMAC-SHA-512 over, all big-endian: page-list digest 64, address-list digest 64, tweak-list digest 64, tag of the SE
+/// header 16, CUID 16, size of the user data 2, zeros 2, size of the additional data 4, user data, nonce 16,
+/// additional data.
+fn measure(key: &[u8], nonce: Option<&[u8; 16]>, response: &Response, image: &BootTags) -> Result<Vec<u8>, ErrorStack> {
+    let key = PKey::hmac(key)?;
+    let mut hmac = Signer::new(MessageDigest::sha512(), &key)?;
+    for digest in [&image.page_list_digest, &image.address_list_digest, &image.tweak_list_digest] {
+        hmac.update(digest)?;
+    }
+    hmac.update(&image.tag)?;
+    hmac.update(&response.cuid)?;
+    // The exchange file's limits keep both sizes far below what their fields hold.
+    hmac.update(&(response.user_data.len() as u16).to_be_bytes())?;
+    hmac.update(&[0; 2])?;
+    hmac.update(&(response.additional.len() as u32).to_be_bytes())?;
+    hmac.update(&response.user_data)?;
+    hmac.update(nonce.map_or(&[][..], |nonce| nonce))?;
+    hmac.update(&response.additional)?;
+    hmac.sign_to_vec()
+}
