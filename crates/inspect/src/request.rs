@@ -40,8 +40,8 @@ pub(crate) fn walk(w: &mut Walker<'_>) -> Result<(), Error> {
             w.u16("size of the signature")?;
             w.reserved(110)?;
         }
-        3 => drop(w.bytes(256, "signature (RSA PKCS #1 v1.5 with SHA-512)")?),
-        4 => drop(w.bytes(384, "signature (RSA PKCS #1 v1.5 with SHA-512)")?),
+        3 => drop(w.bytes(256, "signature (RSASSA-PSS with SHA-512)")?),
+        4 => drop(w.bytes(384, "signature (RSASSA-PSS with SHA-512)")?),
         _ => {}
     }
     w.coordinates()?;

@@ -280,6 +280,28 @@ fn certificate_and_signature_must_belong_together() {
     }
 }
 
+/// The requests were made by s390-tools' pvsecret; they are outside the project.
+#[test]
+fn user_data_that_the_reference_signed_is_verified() {
+    let vectors = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors"));
+    if !vectors.is_dir() {
+        println!("skipped: no folder {}", vectors.display());
+        return;
+    }
+    for (request, key) in [
+        ("signed-ec521", "ec521"),
+        ("signed-ec521-no-data", "ec521"),
+        ("signed-rsa2048", "rsa2048"),
+        ("signed-rsa3072", "rsa3072"),
+    ] {
+        let bytes = std::fs::read(vectors.join(format!("requests/{request}/request.bin"))).unwrap();
+        let certificate = std::fs::read(vectors.join(format!("keys/{key}.crt"))).unwrap();
+        let key = X509::from_pem(&certificate).unwrap().public_key().unwrap();
+        let seen = AddSecretRequestView::parse(&bytes).unwrap().verify_user_data(Some(&key));
+        assert!(matches!(seen, Ok(VerifiedUserData::Signed(_))), "{request}: {seen:?}");
+    }
+}
+
 #[test]
 fn every_prefix_is_refused_and_every_flipped_bit_is_found() {
     for (data, kind, _, key) in user_data().into_iter().filter(|row| row.1 != 0).step_by(3) {

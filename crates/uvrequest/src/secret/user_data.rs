@@ -10,15 +10,16 @@
 //! | 3, RSA-2048 | 256 data, 256 signature |
 //! | 4, RSA-3072 | 128 data, 384 signature |
 //!
-//! The signature (SHA-512 with ECDSA or RSA PKCS #1 v1.5) is over the request up to the end of the encrypted
-//! area, with the signature's part of this area zero.
+//! The signature (SHA-512 with ECDSA or RSASSA-PSS, whose salt is as long as fits) is over the request up to the end
+//! of the encrypted area, with the signature's part of this area zero.
 
 use super::guest_secret::{describe, private_key};
 use crate::Error;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{HasPublic, Id, PKey, Private, Public};
-use openssl::sign::{Signer, Verifier};
+use openssl::rsa::Padding;
+use openssl::sign::{RsaPssSaltlen, Signer, Verifier};
 
 pub(crate) const AREA_SIZE: usize = 512;
 /// Bytes of a DER-encoded P-521 signature, at most.
@@ -64,6 +65,10 @@ impl Scheme {
         }
     }
 
+    fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa2048 | Self::Rsa3072)
+    }
+
     /// The signature's part of the area.
     fn place(self, signature: &[u8]) -> Vec<u8> {
         let mut part = signature.to_vec();
@@ -105,6 +110,10 @@ impl SigningKey {
     /// The signature's part of the area.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let mut signer = Signer::new(MessageDigest::sha512(), &self.key)?;
+        if self.scheme.is_rsa() {
+            signer.set_rsa_padding(Padding::PKCS1_PSS)?;
+            signer.set_rsa_pss_saltlen(RsaPssSaltlen::MAXIMUM_LENGTH)?;
+        }
         Ok(self.scheme.place(&signer.sign_oneshot_to_vec(message)?))
     }
 }
@@ -176,6 +185,9 @@ pub(crate) fn verify(scheme: Scheme, key: &PKey<Public>, part: &[u8], message: &
         return Err(Error::Signature);
     }
     let mut verifier = Verifier::new(MessageDigest::sha512(), key)?;
+    if scheme.is_rsa() {
+        verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
+    }
     // OpenSSL reports a malformed signature as an error, not as a mismatch.
     match verifier.verify_oneshot(signature, message) {
         Ok(true) => Ok(()),
