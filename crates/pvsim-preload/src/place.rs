@@ -95,7 +95,9 @@ impl Place {
             let real = CString::new([front.root.as_slice(), &name].concat()).ok()?;
             return Some(Self { name, real, outside: true });
         }
-        inside.then_some(Self { name, real: host, outside: true })
+        // The kernel cannot take the way through a folder that it does not have.
+        let through = is_around(&name) && path.windows(2).any(|two| two == b"..");
+        (inside || through).then_some(Self { name, real: host, outside: true })
     }
 
     /// Whether `pvsim` has to be asked. The files of `/run/lock` are ordinary files.

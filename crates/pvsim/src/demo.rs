@@ -50,7 +50,48 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let decoded = story.quiet("pvsim decode association.req machine/host.key")?;
     ensure!(decoded.contains(&secret), "the firmware did not find the secret that was sent");
     story.step("pvsim decode retrievable.req machine/host.key | grep '^secret'", 0, "secret_kind_name: plaintext")?;
-    story.say("The secret that was sent is the secret that was found.")
+    story.say("The secret that was sent is the secret that was found.")?;
+    in_the_guest(&story)
+}
+
+/// Each command is the unmodified program: `pvsim run` answers its calls from outside.
+fn in_the_guest(story: &Story) -> anyhow::Result<()> {
+    const GUEST: &str = "pvsim run machine --";
+    story.heading("In the guest: the requests are added, and the secrets are there")?;
+    story.step(&format!("{GUEST} cat /sys/firmware/uv/prot_virt_guest"), 0, "1")?;
+    story.step(&format!("{GUEST} pvsecret list"), 0, "Total number of secrets: 0")?;
+    for request in ["association", "retrievable", "meta"] {
+        story.step(&format!("{GUEST} pvsecret add {request}.req"), 0, "")?;
+    }
+    story.step(&format!("{GUEST} pvsecret list"), 0, "Total number of secrets: 2")?;
+    story.step(&format!("{GUEST} pvsecret add association.req"), 1, "duplicated IDs")?;
+    story.step("pvsim show machine | grep 'dump allowed'", 0, "no")?;
+
+    story.heading(
+        "The retrievable secret comes back as it was sent; the association secret never leaves the firmware",
+    )?;
+    let retrieve = format!("{GUEST} pvsecret retrieve --inform name");
+    story.step(&format!("{retrieve} code --outform bin -o found"), 0, "")?;
+    story.step("cmp code found && cat found", 0, "the launch code is 0000")?;
+    story.step(&format!("{retrieve} 'my secret' -o nothing"), 1, "0x0111")?;
+
+    story.heading("The store is locked: nothing can be added until the guest is started again")?;
+    story.step(&format!("{GUEST} pvsecret lock"), 0, "")?;
+    story.step(&format!("{GUEST} pvsecret add --force retrievable.req"), 1, "0x0102")?;
+    story.step(&format!("{GUEST} pvsecret list"), 0, "Total number of secrets: 2")?;
+    story.step("pvsim reboot machine", 0, "")?;
+    story.step(&format!("{GUEST} pvsecret list"), 0, "Total number of secrets: 0")?;
+
+    story.heading("A secret for this one start of the guest")?;
+    let cuid = story.quiet("pvsim show machine | sed -n 's/^CUID *//p'")?;
+    let create = format!("pvsecret create {TRUST} --hdr se.hdr");
+    let bound = format!("{create} -o bound.req --cuid-hex {} association 'this boot'", cuid.trim());
+    story.step(&bound, 0, "Successfully generated the request")?;
+    story.step(&format!("{GUEST} pvsecret add bound.req"), 0, "")?;
+    story.step("pvsim reboot machine", 0, "")?;
+    story.step(&format!("{GUEST} pvsecret add bound.req"), 1, "0x010c")?;
+    story.step(&format!("{GUEST} pvsecret list"), 0, "Total number of secrets: 0")?;
+    story.say("All steps gave what they should.")
 }
 
 /// A folder in which the programs run.

@@ -40,6 +40,9 @@ pub struct Front {
     listener: Option<JoinHandle<()>>,
 }
 
+/// Parts of `/sys`, and where each stands.
+pub type Parts = Vec<(&'static str, Box<dyn Sysfs>)>;
+
 /// What all connections share.
 struct Guest {
     machine: Machine,
@@ -48,12 +51,12 @@ struct Guest {
 }
 
 impl Front {
-    /// Begins to serve `machine`. A program whose call meets an error of the simulator itself gets `EIO`, and
+    /// Begins to serve `machine`, and of `/sys/bus/ap` and `/sys/devices/ap` the `parts` that it has. A program whose call meets an error of the simulator itself gets `EIO`, and
     /// `trouble` is told why.
     ///
     /// # Errors
     /// [`Error::NoLibrary`], [`Error::Front`].
-    pub fn start(machine: Machine, trouble: fn(&Error)) -> Result<Self, Error> {
+    pub fn start(machine: Machine, parts: Parts, trouble: fn(&Error)) -> Result<Self, Error> {
         let library = library()?;
         let wrong = |what| move |source| Error::Front { what, source };
         let root = machine.folder().join(ROOT);
@@ -66,7 +69,9 @@ impl Front {
             .create(true)
             .open(root.join("dev/uv"))
             .map_err(wrong("the guest's /dev/uv"))?;
-        let tree = Tree::new(&root, vec![("/sys/firmware/uv", Box::new(firmware::Firmware::of(&machine)))]);
+        let mut parts = parts;
+        parts.push(("/sys/firmware/uv", Box::new(firmware::Firmware::of(&machine))));
+        let tree = Tree::new(&root, parts);
         let folder = tempfile::Builder::new().prefix("pvsim-").tempdir().map_err(wrong("a folder for the socket"))?;
         let listener = UnixListener::bind(folder.path().join("socket")).map_err(wrong("the socket"))?;
         let stopped = Arc::new(AtomicBool::new(false));

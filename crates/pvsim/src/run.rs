@@ -23,7 +23,7 @@ pub(crate) fn run(dir: &Path, program: &[OsString]) -> anyhow::Result<ExitCode> 
     // Before the first thread is there, so that it holds for all. The program starts without it.
     let signals = passed_on();
     signals.thread_block().context("cannot block signals")?;
-    let front = Front::start(machine, report)?;
+    let front = Front::start(machine, vec![], report)?;
     let mut child = match front.command(program).args(arguments).spawn() {
         Ok(child) => child,
         Err(error) => {

@@ -3,6 +3,7 @@
 //! What a program looks at is brought up to date just before. Several processes do so in the same folder, so each step
 //! takes it well that another has done it already; the text of an attribute is replaced as a whole.
 
+use super::Parts;
 use super::sysfs::{Node, Sysfs};
 use nix::errno::Errno;
 use std::fs::{self, Permissions};
@@ -25,11 +26,11 @@ pub(super) struct Opening {
 /// The parts of `/sys` that are simulated, and where they stand.
 pub(super) struct Tree {
     root: PathBuf,
-    parts: Vec<(&'static str, Box<dyn Sysfs>)>,
+    parts: Parts,
 }
 
 impl Tree {
-    pub(super) fn new(root: &Path, parts: Vec<(&'static str, Box<dyn Sysfs>)>) -> Self {
+    pub(super) fn new(root: &Path, parts: Parts) -> Self {
         Self { root: root.to_owned(), parts }
     }
 
@@ -65,7 +66,7 @@ impl Tree {
                     return Err(Errno::EACCES);
                 }
                 if opening.read {
-                    self.put(&path, &self.part(&path)?.read(&path)?, mode)?;
+                    self.put(&path, &self.part(&path)?.1.read(&path)?, mode)?;
                 }
                 Ok(())
             }
@@ -75,7 +76,7 @@ impl Tree {
     }
 
     pub(super) fn write(&self, path: &str, bytes: &[u8]) -> Result<usize, Errno> {
-        self.part(path)?.write(path, bytes)
+        self.part(path)?.1.write(path, bytes)
     }
 
     /// Why `path` cannot be made: nobody makes files in `/sys`, and in a folder that is not there even less.
@@ -86,18 +87,16 @@ impl Tree {
         }
     }
 
-    fn part(&self, path: &str) -> Result<&dyn Sysfs, Errno> {
+    /// The part that `path` is in, and how long the path of the part itself is.
+    fn part(&self, path: &str) -> Result<(usize, &dyn Sysfs), Errno> {
         let covers =
             |front: &str| path.strip_prefix(front).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let found = self.parts.iter().find(|(front, _)| covers(front));
-        found.map(|(_, part)| part.as_ref()).ok_or(Errno::ENOENT)
+        found.map(|(front, part)| (front.len(), part.as_ref())).ok_or(Errno::ENOENT)
     }
 
     fn walk(&self, path: &str) -> Result<Walked, Errno> {
-        let part = self.part(path)?;
-        let start = self.parts.iter().map(|(front, _)| front.len()).filter(|length| *length <= path.len());
-        let start = start.filter(|length| self.parts.iter().any(|(front, _)| *front == &path[..*length])).max();
-        let start = start.ok_or(Errno::ENOENT)?;
+        let (start, part) = self.part(path)?;
         let ends = path.char_indices().filter(|(at, letter)| *letter == '/' && *at >= start).map(|(at, _)| at);
         for end in ends {
             match self.look(part, &path[..end])? {
