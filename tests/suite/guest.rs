@@ -1,14 +1,14 @@
 //! What happens in a guest, step by step: the scenarios of `tests/guest.yaml`.
 //!
 //! After every command the state of the ultravisor is compared with `pvsim show --format json`: it is as it was but for
-//! what the step says. Each scenario runs the product in this process, with the simulator's ultravisor in place of the
-//! device.
+//! what the step says. Each scenario is played twice: in this process, with the simulator's ultravisor in place of the
+//! device; and by the real program in the guest, started as `pvsim run` starts it.
 
-use crate::support::{Run, Scratch};
+use crate::support::{Run, Scratch, clean};
 use openssl::sha::sha256;
 use pvsim::open::Request;
 use pvsim::seal::Draft;
-use pvsim::{Fault, HostKey, InProcess, Machine};
+use pvsim::{Fault, Front, HostKey, InProcess, Machine};
 use pvtools::System;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -109,12 +109,24 @@ struct Make {
 }
 
 #[test]
-fn every_scenario_goes_as_told() {
+fn every_scenario_goes_as_told_in_one_process() {
+    play_all(Stage::new);
+}
+
+#[test]
+fn every_scenario_goes_as_told_by_the_real_program() {
+    play_all(|scenario| {
+        let stage = Stage::new(scenario);
+        Stage { front: Some(front(&stage.machine)), ..stage }
+    });
+}
+
+fn play_all(stage: fn(&Scenario) -> Stage) {
     let list = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest.yaml")).unwrap();
     let scenarios: Vec<Scenario> = serde_yaml::from_slice(&list).unwrap();
     for scenario in &scenarios {
         assert!(!scenario.shows.is_empty(), "{}", scenario.id);
-        let guest = Stage::new(scenario);
+        let guest = stage(scenario);
         for (number, step) in scenario.steps.iter().enumerate() {
             guest.play(&format!("{} step {}", scenario.id, number + 1), step);
         }
@@ -124,6 +136,8 @@ fn every_scenario_goes_as_told() {
 
 /// A guest, and the folder that its commands work in.
 pub(crate) struct Stage {
+    /// The way of programs into the guest; without it, the product runs in this process.
+    front: Option<Front>,
     pub(crate) scratch: Scratch,
     pub(crate) machine: Machine,
 }
@@ -139,7 +153,7 @@ impl Stage {
     pub(crate) fn with_inventory(inventory: &str) -> Self {
         let scratch = Scratch::new();
         let machine = Machine::init(&scratch.join("machine"), Some(inventory)).unwrap();
-        Self { scratch, machine }
+        Self { front: None, scratch, machine }
     }
 
     fn play(&self, place: &str, step: &Step) {
@@ -278,7 +292,7 @@ impl Stage {
         filled + rest
     }
 
-    /// Runs a command in the guest: the product, in this process.
+    /// Runs a command in the guest.
     pub(crate) fn run(&self, args: &[String], stdin: Option<&str>) -> Run {
         let args: Vec<OsString> = args
             .iter()
@@ -288,7 +302,15 @@ impl Stage {
             })
             .collect();
         let stdin = stdin.map(|file| self.scratch.read(file)).unwrap_or_default();
-        run_in_process(&self.machine, &args, stdin)
+        let Some(front) = &self.front else { return run_in_process(&self.machine, &args, stdin) };
+        let (tool, args) = args.split_first().unwrap();
+        if args.first().is_some_and(|command| command == "create") {
+            // Requests are made on the workstation.
+            return self.scratch.run_with(tool.to_str().unwrap(), args, &stdin);
+        }
+        let mut command = front.command(self.scratch.link_tool(tool));
+        clean(&mut command);
+        Run::of(command.args(args).current_dir(self.scratch.path()), &stdin)
     }
 
     /// Makes a correct request for an association secret.
@@ -353,6 +375,11 @@ fn usual_length(kind: u16) -> usize {
         0x13 => 80,
         _ => 32,
     }
+}
+
+/// The way of programs into the guest of `machine`.
+pub(crate) fn front(machine: &Machine) -> Front {
+    Front::start(machine.clone(), vec![], |error| panic!("the simulator itself failed: {error}")).unwrap()
 }
 
 /// The product, in this process, in the guest of `machine`.

@@ -56,6 +56,17 @@ impl Scratch {
         names
     }
 
+    /// A link called `tool` to the product's binary, as it is installed.
+    pub(crate) fn link_tool(&self, tool: &OsStr) -> PathBuf {
+        let folder = self.join(".bin");
+        let link = folder.join(tool);
+        if !link.exists() {
+            fs::create_dir_all(&folder).unwrap();
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pvtools"), &link).unwrap();
+        }
+        link
+    }
+
     /// Runs `tool` here with the umask 022.
     pub(crate) fn run(&self, tool: &str, args: &[impl AsRef<OsStr>]) -> Run {
         self.run_with(tool, args, b"")
@@ -76,10 +87,16 @@ impl Scratch {
 /// The product's binary called as `tool`.
 pub(crate) fn product(tool: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pvtools"));
-    command.arg0(tool).env_remove("COLUMNS").env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
-    // No certificate of the machine may decide a test.
-    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    command.arg0(tool);
+    clean(&mut command);
     command
+}
+
+/// Keeps the environment from deciding a test.
+pub(crate) fn clean(command: &mut Command) {
+    command.env_remove("COLUMNS").env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
+    // Nor may a certificate of the machine.
+    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
 }
 
 /// What a command did.
