@@ -1,16 +1,18 @@
 //! pvsecret add, list, lock, retrieve beyond the scenarios of `tests/guest.yaml`: every return code, many at once, the
 //! recorded command lines, and what the binary must not hold.
 
-use crate::guest::{Stage, run_in_process};
+use crate::guest::{Stage, front};
 use crate::recorded;
-use crate::support::Scratch;
+use crate::support::{Run, Scratch, clean};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use pvsim::{Fault, Machine};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Stdio};
 use std::thread;
@@ -148,21 +150,23 @@ const ADDERS: usize = 8;
 /// Tells a process of this very test what to do: a machine, and the requests to add one after another.
 const ADDER: &str = "PVTOOLS_TEST_ADDER";
 
-/// Not a test by itself: [`adders`] starts it as a process of its own.
+/// Not a test by itself: [`adders`] starts it as a process of its own, which runs the product as `pvsim run` does.
 #[test]
 fn adder() {
     let Ok(order) = std::env::var(ADDER) else { return };
     let mut words = order.split(':').map(Path::new);
     let machine = Machine::open(words.next().unwrap()).unwrap();
+    let front = front(&machine);
     for request in words {
-        let args: [OsString; 3] = ["pvsecret".into(), "add".into(), request.into()];
-        run_in_process(&machine, &args, Vec::new()).succeeds();
+        let mut command = front.command(env!("CARGO_BIN_EXE_pvtools"));
+        clean(&mut command);
+        Run::of(command.args(["pvsecret", "add"]).arg(request), b"").succeeds();
         // The parent reads it as the word that this one is in.
         println!("added {}", request.display());
     }
 }
 
-/// Starts the adders for `requests`, all at once.
+/// Starts the adders for `requests`, all at once, each with a process group of its own.
 fn adders(machine: &Path, requests: &[Vec<PathBuf>]) -> Vec<Child> {
     let start = |requests: &Vec<PathBuf>| {
         let order: Vec<_> = std::iter::once(machine).chain(requests.iter().map(PathBuf::as_path)).collect();
@@ -171,10 +175,17 @@ fn adders(machine: &Path, requests: &[Vec<PathBuf>]) -> Vec<Child> {
             .args(["pvsecret_guest::adder", "--exact", "--nocapture"])
             .env(ADDER, order)
             .stdout(Stdio::piped())
+            .process_group(0)
             .spawn()
             .unwrap()
     };
     requests.iter().map(start).collect()
+}
+
+/// Kills a process and all that it started.
+fn kill(child: &Child) {
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    killpg(group, Signal::SIGKILL).unwrap();
 }
 
 /// A request for each adder and round, each with another id.
@@ -235,7 +246,7 @@ fn a_process_that_is_killed_loses_nothing_that_it_was_told_is_there() {
     while stage.machine.guest().unwrap().secrets.len() < at && adders[victim].try_wait().unwrap().is_none() {
         thread::yield_now();
     }
-    adders[victim].kill().unwrap();
+    kill(&adders[victim]);
     let mut told = BTreeSet::new();
     for (number, adder) in adders.into_iter().enumerate() {
         let output = adder.wait_with_output().unwrap();
