@@ -1,7 +1,7 @@
 //! From `argv[0]` to the applet that answers.
 
 use crate::error::{Failure, Outcome};
-use crate::{System, inspect, pvattest, pvextract_hdr, pvsecret};
+use crate::{System, inspect, pvattest, pvextract_hdr, pvsecret, pvverify};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,6 +44,7 @@ impl Applet {
             command: pvsecret::command,
             run: pvsecret::run,
         },
+        Self { name: "pvverify", about: "verify host-key documents", command: pvverify::command, run: pvverify::run },
     ];
 
     /// Whether the applet is a tool of its own, with a link that has its name. The others have names that

@@ -51,12 +51,12 @@ pub(crate) fn in_and_out<'a>(
         (Some(input), plain, None) => (input.as_path(), plain.as_deref()),
         (None, Some(input), plain) => (input.as_path(), plain.as_deref()),
         (Some(_), _, Some(_)) => {
-            return Err(usage_error("the input is given twice, with '--input' and as an argument"));
+            return Err(usage_error("'--input' cannot be used with both INPUT and OUTPUT"));
         }
         (None, None, _) => return Err(usage_error("the input is missing")),
     };
     match (output.as_deref(), plain) {
-        (Some(_), (_, Some(_))) => Err(usage_error("the output is given twice, with '--output' and as an argument")),
+        (Some(_), (_, Some(_))) => Err(usage_error("'--output' cannot be used with OUTPUT")),
         (output, (input, plain)) => Ok((input, output.or(plain))),
     }
 }

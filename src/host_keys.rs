@@ -17,7 +17,7 @@ const MAX_CRL_FILE: usize = 64 << 20;
 pub(crate) struct HostKeyArgs {
     /// Encrypt for the machine with this host-key document; may be repeated
     #[arg(short = 'k', long, value_name = "FILE", value_delimiter = ',', required = true)]
-    pub(crate) host_key_document: Vec<PathBuf>,
+    host_key_document: Vec<PathBuf>,
     /// Use the host keys without any check of who made them
     #[arg(long)]
     no_verify: bool,
@@ -79,7 +79,17 @@ impl HostKeyArgs {
         Ok(trusted)
     }
 
-    fn warn_unverified(&self, protects: &str, system: &mut System) {
+    /// Whether the documents are to be used without any check.
+    pub(crate) fn no_verify(&self) -> bool {
+        self.no_verify
+    }
+
+    /// The files of the host-key documents.
+    pub(crate) fn documents(&self) -> &[PathBuf] {
+        &self.host_key_document
+    }
+
+    pub(crate) fn warn_unverified(&self, protects: &str, system: &mut System) {
         system.warn(&format!("Host-key document verification is disabled. The {protects} may not be protected."));
         let ignored =
             [("--crl", !self.crls.is_empty()), ("--offline", self.offline), ("--root-ca", self.root_ca.is_some())];
@@ -88,7 +98,15 @@ impl HostKeyArgs {
         }
     }
 
-    fn verifier(&self, system: &mut System) -> anyhow::Result<Verifier> {
+    /// The judge of the documents.
+    pub(crate) fn verifier(&self, system: &mut System) -> anyhow::Result<Verifier> {
+        let now = (system.now)().duration_since(UNIX_EPOCH).context("The clock is set before 1970")?.as_secs();
+        let now = i64::try_from(now).context("The clock is set too late")?;
+        Verifier::new(self.evidence()?, now).context("Host-key verification failed")
+    }
+
+    /// All that the documents are judged by.
+    pub(crate) fn evidence(&self) -> anyhow::Result<Evidence> {
         let mut evidence = Evidence { certificates: Vec::new(), crls: Vec::new(), roots: Roots::System };
         for path in &self.certs {
             let file = load_certificates(path, "certificate", MAX_CERTIFICATE_FILE)?;
@@ -118,9 +136,7 @@ impl HostKeyArgs {
                 evidence.crls.extend(sources(&path, file.crls));
             }
         }
-        let now = (system.now)().duration_since(UNIX_EPOCH).context("The clock is set before 1970")?.as_secs();
-        let now = i64::try_from(now).context("The clock is set too late")?;
-        Verifier::new(evidence, now).context("Host-key verification failed")
+        Ok(evidence)
     }
 }
 

@@ -22,8 +22,10 @@ mod output;
 mod pvattest;
 mod pvextract_hdr;
 mod pvsecret;
+mod pvverify;
 mod se_header;
 mod system;
+mod trust_chain;
 
 pub use applet::{Applet, run};
 pub use system::{System, UvOpener, forbid_core_dumps};

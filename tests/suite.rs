@@ -26,6 +26,8 @@ mod pvsecret_bad_input; // a table of everything that can be wrong
 mod pvsecret_guest; // add, list, lock, retrieve with the simulator's ultravisor
 #[path = "suite/pvsecret_workstation.rs"]
 mod pvsecret_workstation; // create and verify
+#[path = "suite/pvverify.rs"]
+mod pvverify; // verdicts on host-key documents
 #[path = "suite/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
 #[path = "suite/support.rs"]

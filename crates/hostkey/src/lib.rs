@@ -27,4 +27,4 @@ mod verify;
 pub use document::{HostKeyDocument, HostKeyHash, TrustedHostKey};
 pub use error::{CrlFault, Error};
 pub use file::{CertificateFile, Source};
-pub use verify::{Evidence, Roots, Verifier, crl_distribution_points};
+pub use verify::{Evidence, Roots, Verifier, crl_distribution_points, is_signing_key, show_name};

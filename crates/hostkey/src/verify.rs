@@ -136,6 +136,16 @@ impl Verifier {
     }
 }
 
+/// Whether the subject of a certificate is that of an IBM Z signing key.
+pub fn is_signing_key(certificate: &X509) -> bool {
+    name::is_signing_key(certificate.subject_name())
+}
+
+/// A name in words, without control characters.
+pub fn show_name(name: &openssl::x509::X509NameRef) -> String {
+    name::show(name)
+}
+
 /// Where CRLs of a certificate's issuer can be had.
 pub fn crl_distribution_points(certificate: &X509) -> Vec<String> {
     distribution_points(certificate)

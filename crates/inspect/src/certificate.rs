@@ -1,10 +1,10 @@
 //! Certificates and certificate revocation lists, PEM or DER.
 
 use crate::report::{Field, FileKind, KnownHostKey, Report, Value};
-use hostkey::HostKeyDocument;
+use hostkey::{HostKeyDocument, show_name};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
-use openssl::x509::{X509, X509Crl, X509NameRef};
+use openssl::x509::{X509, X509Crl};
 
 const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const PEM_CRL: &[u8] = b"-----BEGIN X509 CRL-----";
@@ -62,15 +62,15 @@ fn certificate_fields(certificate: &X509, known: &[KnownHostKey]) -> Result<Fact
     let curve = key.ec_key().ok().and_then(|ec| ec.group().curve_name()).and_then(|nid| nid.long_name().ok());
     let kind = curve.map_or_else(|| format!("{:?}", key.id()), |curve| format!("EC {curve}"));
     let host_key = HostKeyDocument::from_certificate(certificate.clone()).ok();
-    let role = match (&host_key, is_signing_key(certificate.subject_name())) {
+    let role = match (&host_key, hostkey::is_signing_key(certificate)) {
         (_, true) => "IBM Z signing key",
         (Some(_), false) => "host-key document",
         (None, false) => "certificate",
     };
     let mut facts = vec![
         ("what", role.to_owned()),
-        ("subject", name(certificate.subject_name())),
-        ("issuer", name(certificate.issuer_name())),
+        ("subject", show_name(certificate.subject_name())),
+        ("issuer", show_name(certificate.issuer_name())),
         ("serial number", certificate.serial_number().to_bn()?.to_hex_str()?.to_string()),
         ("valid from", certificate.not_before().to_string()),
         ("valid until", certificate.not_after().to_string()),
@@ -102,7 +102,7 @@ fn certificate_fields(certificate: &X509, known: &[KnownHostKey]) -> Result<Fact
 fn crl_fields(crl: &X509Crl) -> Result<Facts, ErrorStack> {
     let mut facts = vec![
         ("what", "certificate revocation list (CRL)".to_owned()),
-        ("issuer", name(crl.issuer_name())),
+        ("issuer", show_name(crl.issuer_name())),
         ("last update", crl.last_update().to_string()),
         ("next update", crl.next_update().map_or_else(|| "not stated".to_owned(), ToString::to_string)),
     ];
@@ -113,22 +113,6 @@ fn crl_fields(crl: &X509Crl) -> Result<Facts, ErrorStack> {
         facts.push(("revoked", format!("{serial} since {}", entry.revocation_date())));
     }
     Ok(facts)
-}
-
-fn is_signing_key(subject: &X509NameRef) -> bool {
-    subject
-        .entries_by_nid(Nid::ORGANIZATIONALUNITNAME)
-        .any(|entry| entry.data().as_slice().ends_with(b"Key Signing Service"))
-}
-
-fn name(name: &X509NameRef) -> String {
-    let entries = name.entries().map(|entry| {
-        let key = entry.object().nid().short_name().unwrap_or("?");
-        // Control characters of a hostile certificate must not reach a terminal.
-        let value: String = String::from_utf8_lossy(entry.data().as_slice()).escape_debug().collect();
-        format!("{key}={value}")
-    });
-    entries.collect::<Vec<_>>().join(", ")
 }
 
 fn algorithm(nid: Nid) -> String {
