@@ -43,7 +43,10 @@ fn every_document_gets_its_verdict() {
     let run = verify(&scratch, "-k revoked.crt,good.crt,text,missing --crl all.crl");
     assert_eq!(run.status, 1);
     let lines: Vec<_> = run.stderr.lines().collect();
-    assert!(lines[0].starts_with("error: Host-key verification failed: 'revoked.crt': it is revoked: since "), "{run:?}");
+    assert!(
+        lines[0].starts_with("error: Host-key verification failed: 'revoked.crt': it is revoked: since "),
+        "{run:?}"
+    );
     assert_eq!(lines[1], "Use host-key document at 'good.crt'");
     assert_eq!(lines[2], "error: Cannot use 'text' as host-key document: it contains no certificate");
     assert!(lines[3].contains("'missing': No such file"), "{run:?}");
