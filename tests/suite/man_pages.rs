@@ -3,6 +3,7 @@
 
 use crate::support::{Run, Scratch};
 use clap::Command;
+use pvsim::{Front, Machine};
 use pvtools::Applet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -142,50 +143,89 @@ fn every_default_and_every_possible_value_is_in_its_page() {
     }
 }
 
-/// The commands of a page's examples: lines of a literal display that begin with `$ `, with the lines
-/// that continue them behind a backslash. `.\" not run: REASON` before a display leaves it out.
-fn examples(page: &Page) -> Vec<String> {
-    let mut commands: Vec<String> = Vec::new();
-    let (mut runs, mut continues) = (true, false);
+/// A command that a page prints.
+struct Example {
+    command: String,
+    in_guest: bool,
+}
+
+/// The commands of a page's examples: lines of a literal display that begin with `$ `, with the lines that continue
+/// them behind a backslash. `.\" in a guest` before a display says where they run, `.\" not run: REASON` leaves them
+/// out.
+fn examples(page: &Page) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    let (mut runs, mut in_guest, mut continues) = (true, false, false);
     for line in page.section("EXAMPLES").unwrap_or_default() {
         // mdoc writes a backslash as \e.
         let line = line.replace("\\e", "\\");
         if line.starts_with(".\\\" not run: ") {
             runs = false;
+        } else if line == ".\\\" in a guest" {
+            in_guest = true;
         } else if line.starts_with(".Ed") {
-            runs = true;
+            (runs, in_guest) = (true, false);
         } else if let Some(command) = line.strip_prefix("$ ").filter(|_| runs) {
             continues = command.ends_with('\\');
-            commands.push(command.to_owned());
+            examples.push(Example { command: command.to_owned(), in_guest });
         } else if continues {
             continues = line.ends_with('\\');
-            let command = commands.last_mut().unwrap();
-            command.push('\n');
-            command.push_str(&line);
+            let example = examples.last_mut().unwrap();
+            example.command.push('\n');
+            example.command.push_str(&line);
         }
     }
-    commands
+    examples
 }
 
 #[test]
 fn examples_run_as_printed() {
     let mut ran = 0;
     for (name, page) in pages() {
-        let scratch = crate::pvextract_hdr::with_image();
-        fs::rename(scratch.join("img"), scratch.join("image")).unwrap();
-        scratch.write("z16.crt", crate::pvsecret_workstation::host_key_document());
-        link_tools(&scratch);
-        for command in examples(&page) {
-            let mut shell = std::process::Command::new("sh");
-            shell.args(["-e", "-c", &command]).current_dir(scratch.path());
-            shell.env("PATH", format!("{}:/usr/bin:/bin", scratch.join("bin").display()));
-            let run = Run::of(&mut shell, b"");
+        let examples = examples(&page);
+        if examples.is_empty() {
+            continue;
+        }
+        let scratch = Scratch::new();
+        let guest = prepare(&scratch);
+        for Example { command, in_guest } in examples {
+            let run = shell(&scratch, in_guest.then_some(&guest), &command);
             assert_eq!(run.status, 0, "{name}.1: {command}\n{run:#?}");
             ran += 1;
         }
     }
     println!("{ran} commands of man pages ran");
     assert!(ran > 0);
+}
+
+/// A machine, what its owner has of it (`image` and `z16.crt`), and requests and a response for the guest that runs in
+/// it: what the pages speak of.
+fn prepare(scratch: &Scratch) -> Front {
+    let machine = Machine::init(&scratch.join("machine"), None).unwrap();
+    fs::copy(scratch.join("machine/se.img"), scratch.join("image")).unwrap();
+    fs::copy(scratch.join("machine/host.crt"), scratch.join("z16.crt")).unwrap();
+    link_tools(scratch);
+    let guest = Front::start(machine.clone(), vec![], |error| println!("{error}")).unwrap();
+    for (in_guest, command) in [
+        (false, "pvextract-hdr -o se.hdr image"),
+        (false, "pvsecret create -k z16.crt --no-verify --hdr image -o addsecreq association name"),
+        (false, "pvattest create -k z16.crt --no-verify -o attreq -a arpk --add-data phkh-img,secret-store-hash"),
+        (true, "pvsecret add addsecreq"),
+        (true, "pvsecret lock"),
+        (true, "pvattest perform attreq attresp"),
+    ] {
+        shell(scratch, in_guest.then_some(&guest), command).succeeds();
+    }
+    // The store is empty again, and open.
+    machine.reboot().unwrap();
+    guest
+}
+
+/// Runs a command line with the tools by their names, in the guest if there is one.
+fn shell(scratch: &Scratch, guest: Option<&Front>, command: &str) -> Run {
+    let mut shell = guest.map_or_else(|| std::process::Command::new("sh"), |guest| guest.command("sh"));
+    shell.args(["-e", "-c", command]).current_dir(scratch.path());
+    shell.env("PATH", format!("{}:/usr/bin:/bin", scratch.join("bin").display()));
+    Run::of(&mut shell, b"")
 }
 
 /// The tools by their names, as installed.
