@@ -42,6 +42,14 @@ sent=$(od -An -v -tx1 sent | tr -d ' \n')
 expect 'what the machine has is what was sent' 0 "*$sent*" pvsim show /machine --format json
 head -c 100 request > cut
 expect 'a request that is cut is refused' 1 'error: *' pvtools pvsecret add cut
+expect 'an attestation request' 0 '*' pvtools pvattest create -k /machine/host.crt --no-verify \
+    -o attreq -a arpk --add-data phkh-img,phkh-att,secret-store-hash,firmware-state
+echo nonce-of-the-guest > user-data
+expect 'the ultravisor answers it' 0 '*' pvtools pvattest perform -u user-data attreq attresp
+expect 'the answer holds for the image' 0 '*' pvtools pvattest verify -i attresp --hdr /machine/se.img -a arpk
+expect 'user data, host keys and store are as they should be' 0 '*' pvtools pvattest check attresp - \
+    --hdr /machine/se.img -a arpk -u user-data -k /machine/host.crt --host-key-check att-key-hash \
+    --host-key-check boot-key-hash --secret request --secret-store-locked false
 expect 'lock' 0 '*' pvtools pvsecret lock
 expect 'nothing can be added behind the lock' 1 '*0x0102*' pvtools pvsecret add --force request
 expect 'a locked store cannot be locked again' 1 '*0x0102*' pvtools pvsecret lock

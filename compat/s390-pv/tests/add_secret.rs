@@ -1,15 +1,14 @@
 //! Add-secret requests of both sides, for the same secret, user data and options, read by both.
 
-use hostkey::{HostKeyDocument, TrustedHostKey};
-use openssl::asn1::Asn1Time;
+mod machine;
+
+use machine::{MACHINE, public, trusted};
 use openssl::ec::{EcGroup, EcKey};
-use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private, Public};
+use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::x509::X509;
 use pvsim::HostKey;
-use pvsim::image::{HeaderSecrets, header, public_key};
+use pvsim::image::public_key;
 use pvsim::open::{AddSecretRequest as Firmware, OpenAddSecret};
 use s390_pv::request::{
     BootHdrTags, Confidential, ReqEncrCtx, Request, SymKey, SymKeyType, decrypt_aead, derive_aes256_gcm_key,
@@ -19,37 +18,10 @@ use s390_pv::secret::{
     verify_asrcb_and_get_user_data,
 };
 use std::io::Cursor;
-use std::sync::LazyLock;
 use uvrequest::secret::{
     AddSecretRequest, AddSecretRequestView, Cck, Cuid, ExtensionSecret, FLAG_DISABLE_DUMP, GuestSecret,
     RetrievableSecret, SecretId, SigningKey, UserData, VerifiedUserData,
 };
-
-/// A machine and the header of an image for it.
-struct Machine {
-    key: HostKey,
-    trusted: TrustedHostKey,
-    header: Vec<u8>,
-}
-
-static MACHINE: LazyLock<Machine> = LazyLock::new(|| {
-    let key = HostKey::generate().unwrap();
-    let header = header(&[key.private_key().clone()], &HeaderSecrets::random().unwrap(), 0, 1).unwrap();
-    Machine { trusted: trusted(&key), key, header }
-});
-
-fn trusted(host: &HostKey) -> TrustedHostKey {
-    let mut certificate = X509::builder().unwrap();
-    certificate.set_pubkey(host.private_key()).unwrap();
-    certificate.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
-    certificate.set_not_after(&Asn1Time::from_unix(1).unwrap()).unwrap();
-    certificate.sign(host.private_key(), MessageDigest::sha512()).unwrap();
-    HostKeyDocument::from_certificate(certificate.build()).unwrap().trust_unverified()
-}
-
-fn public(key: &PKey<Private>) -> PKey<Public> {
-    PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap()
-}
 
 fn ec_key(curve: Nid) -> PKey<Private> {
     PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(curve).unwrap()).unwrap()).unwrap()
