@@ -1,7 +1,7 @@
 //! From `argv[0]` to the applet that answers.
 
 use crate::error::{Failure, Outcome};
-use crate::{System, inspect, pvattest, pvextract_hdr, pvsecret, pvverify};
+use crate::{System, inspect, pvattest, pvextract_hdr, pvsecret, pvverify, trust_bundle};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -45,6 +45,12 @@ impl Applet {
             run: pvsecret::run,
         },
         Self { name: "pvverify", about: "verify host-key documents", command: pvverify::command, run: pvverify::run },
+        Self {
+            name: "trust-bundle",
+            about: "collect everything that verifying host keys needs",
+            command: trust_bundle::command,
+            run: trust_bundle::run,
+        },
     ];
 
     /// Whether the applet is a tool of its own, with a link that has its name. The others have names that

@@ -1,15 +1,19 @@
 //! The options that name and judge host keys, shared by all tools that take them.
 
+use crate::crls::{self, Places};
 use crate::{System, input};
 use anyhow::{Context, anyhow, bail};
 use clap::{ArgGroup, Args};
 use hostkey::{CertificateFile, Error, Evidence, HostKeyDocument, Roots, Source, TrustedHostKey, Verifier};
+use openssl::x509::X509;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// No certificate file is larger; a CRL may be.
 const MAX_CERTIFICATE_FILE: usize = 1 << 20;
 const MAX_CRL_FILE: usize = 64 << 20;
+const FAILED: &str = "Host-key verification failed";
 
 /// Host keys, and what they are judged by.
 #[derive(Args, Clone, Debug)]
@@ -66,7 +70,8 @@ impl HostKeyArgs {
             };
             return Ok(documents.into_iter().map(|document| trust(document, system)).collect());
         }
-        let verifier = self.verifier(system)?;
+        let only: Vec<_> = documents.iter().map(|(_, document)| document).collect();
+        let verifier = self.verifier(&only, system)?;
         let mut trusted = Vec::new();
         for (path, document) in documents {
             let key = verifier
@@ -98,16 +103,42 @@ impl HostKeyArgs {
         }
     }
 
-    /// The judge of the documents.
-    pub(crate) fn verifier(&self, system: &mut System) -> anyhow::Result<Verifier> {
+    /// The judge of `documents`. CRLs are looked for where certificates say, in the cache first; when something in the
+    /// cache does not verify, once more without it.
+    pub(crate) fn verifier(&self, documents: &[&HostKeyDocument], system: &mut System) -> anyhow::Result<Verifier> {
         let now = (system.now)().duration_since(UNIX_EPOCH).context("The clock is set before 1970")?.as_secs();
         let now = i64::try_from(now).context("The clock is set too late")?;
-        Verifier::new(self.evidence()?, now).context("Host-key verification failed")
+        let places = if self.offline { Places::Cache } else { Places::CacheThenNetwork };
+        let (verifier, cached) = self.verifier_from(documents, places, now, system)?;
+        let sound = |verifier: &Verifier| {
+            !documents.iter().any(|document| matches!(verifier.verify(document), Err(Error::NoCrl(_))))
+        };
+        if places == Places::Cache || !cached || verifier.as_ref().is_ok_and(sound) {
+            return verifier.context(FAILED);
+        }
+        self.verifier_from(documents, Places::Network, now, system)?.0.context(FAILED)
+    }
+
+    fn verifier_from(
+        &self,
+        documents: &[&HostKeyDocument],
+        places: Places,
+        now: i64,
+        system: &mut System,
+    ) -> anyhow::Result<(Result<Verifier, Error>, bool)> {
+        let mut evidence = self.evidence()?;
+        let own = evidence.certificates.iter().map(|source| &source.item);
+        let certificates: Vec<_> = own.chain(documents.iter().map(|document| document.certificate())).collect();
+        let gathered = crls::gather(&certificates, places, now, system);
+        evidence.crls.extend(gathered.crls);
+        evidence.failures = gathered.failures;
+        Ok((Verifier::new(evidence, now), gathered.cached))
     }
 
     /// All that the documents are judged by.
     pub(crate) fn evidence(&self) -> anyhow::Result<Evidence> {
-        let mut evidence = Evidence { certificates: Vec::new(), crls: Vec::new(), roots: Roots::System };
+        let mut evidence =
+            Evidence { certificates: Vec::new(), crls: Vec::new(), roots: Roots::System, failures: BTreeMap::new() };
         for path in &self.certs {
             let file = load_certificates(path, "certificate", MAX_CERTIFICATE_FILE)?;
             if file.certificates.is_empty() && file.crls.is_empty() {
@@ -137,6 +168,43 @@ impl HostKeyArgs {
             }
         }
         Ok(evidence)
+    }
+}
+
+/// Files in PEM that together verify host-key documents without a network.
+pub(crate) struct Bundle {
+    pub(crate) documents: Vec<Vec<u8>>,
+    pub(crate) certificates: Vec<Vec<u8>>,
+    pub(crate) crls: Vec<Vec<u8>>,
+    /// All given roots in one; none when those of the system are trusted.
+    pub(crate) root: Option<Vec<u8>>,
+}
+
+impl HostKeyArgs {
+    /// Verifies the documents and gives all that this took.
+    pub(crate) fn bundle(&self, system: &mut System) -> anyhow::Result<Bundle> {
+        let documents: Vec<_> =
+            self.host_key_document.iter().map(|path| load_document(path)).collect::<anyhow::Result<_>>()?;
+        let references: Vec<_> = documents.iter().collect();
+        let verifier = self.verifier(&references, system)?;
+        for (path, document) in self.host_key_document.iter().zip(&documents) {
+            verifier.verify(document).with_context(|| format!("{FAILED}: '{}'", path.display()))?;
+        }
+        let evidence = self.evidence()?;
+        let pem = |certificate: &X509| -> anyhow::Result<Vec<u8>> { Ok(certificate.to_pem()?) };
+        let sources = |sources: &[Source<X509>]| -> anyhow::Result<Vec<Vec<u8>>> {
+            sources.iter().map(|source| pem(&source.item)).collect()
+        };
+        let root = match &evidence.roots {
+            Roots::Given(roots) => Some(sources(roots)?),
+            Roots::System => None,
+        };
+        Ok(Bundle {
+            documents: documents.iter().map(|document| pem(document.certificate())).collect::<anyhow::Result<_>>()?,
+            certificates: sources(&evidence.certificates)?,
+            crls: verifier.crls().iter().map(|crl| Ok(crl.item.to_pem()?)).collect::<anyhow::Result<_>>()?,
+            root: root.map(|roots| roots.concat()),
+        })
     }
 }
 

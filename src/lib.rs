@@ -14,6 +14,7 @@
 
 mod applet;
 mod cli;
+mod crls;
 mod error;
 mod host_keys;
 mod input;
@@ -25,6 +26,7 @@ mod pvsecret;
 mod pvverify;
 mod se_header;
 mod system;
+mod trust_bundle;
 mod trust_chain;
 
 pub use applet::{Applet, run};

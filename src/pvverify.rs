@@ -62,12 +62,13 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         Ok(args) => args,
         Err(ended) => return ended,
     };
-    let verifier = match args.host_keys.no_verify() {
-        true => {
-            args.host_keys.warn_unverified("info", system);
-            None
-        }
-        false => Some(args.host_keys.verifier(system)),
+    let documents: Vec<_> = args.host_keys.documents().iter().map(|path| (path, load_document(path))).collect();
+    let verifier = if args.host_keys.no_verify() {
+        args.host_keys.warn_unverified("info", system);
+        None
+    } else {
+        let good: Vec<_> = documents.iter().filter_map(|(_, document)| document.as_ref().ok()).collect();
+        Some(args.host_keys.verifier(&good, system))
     };
     if args.explain {
         if let Some(verifier) = &verifier {
@@ -80,8 +81,8 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         other => other,
     };
     let mut verdicts = Vec::new();
-    for path in args.host_keys.documents() {
-        let verdict = match (load_document(path), &verifier) {
+    for (path, document) in documents {
+        let verdict = match (document, &verifier) {
             (Err(error), _) => Verdict::refused(path, None, format!("{error:#}")),
             (Ok(document), None) => Verdict::of(path, &document, "not-verified"),
             (Ok(document), Some(Err(error))) => Verdict::refused(path, Some(&document), format!("{error:#}")),

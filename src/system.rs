@@ -38,6 +38,8 @@ pub struct System {
     pub root: PathBuf,
     /// The clock.
     pub now: fn() -> SystemTime,
+    /// Where files can be kept that can be had again; none without it.
+    pub cache: Option<PathBuf>,
     /// Whether a person reads stdout: it may then have colours.
     pub stdout_is_terminal: bool,
     /// Opens the ultravisor's device. Called only by what needs it.
@@ -52,6 +54,9 @@ impl System {
     /// The real one.
     pub fn live() -> Self {
         let mut system = Self::new(Box::new(io::stdin()), Box::new(io::stdout()), Box::new(io::stderr()));
+        let cache = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let cache = cache("XDG_CACHE_HOME").or_else(|| Some(cache("HOME")?.join(".cache")));
+        system.cache = cache.map(|folder| folder.join("pvtools"));
         system.stdout_is_terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         system
     }
@@ -65,6 +70,7 @@ impl System {
             root: PathBuf::from("/"),
             now: SystemTime::now,
             uv: Box::new(|| Ok(Box::new(UvDevice::open(Path::new("/dev/uv"))?))),
+            cache: None,
             stdout_is_terminal: false,
             level: Level::Warn,
         }

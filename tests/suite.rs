@@ -4,6 +4,8 @@
 
 #[path = "suite/certificate_matrix.rs"]
 mod certificate_matrix; // every situation of host-key verification
+#[path = "suite/crl_download.rs"]
+mod crl_download; // CRLs from a server that answers well and badly
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
 #[path = "suite/faults.rs"]

@@ -97,6 +97,11 @@ pub(crate) fn clean(command: &mut Command) {
     command.env_remove("COLUMNS").env_remove("RUST_BACKTRACE").env("NO_COLOR", "1");
     // Nor may a certificate of the machine.
     command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    // Nor anything that an earlier run kept, nor a proxy.
+    command.env("XDG_CACHE_HOME", "/nonexistent");
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
 }
 
 /// What a command did.

@@ -9,18 +9,25 @@ use openssl::stack::Stack;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509, X509Crl, X509KeyUsage, X509PurposeId, X509StoreContext};
+use std::collections::BTreeMap;
 
 /// Intermediate certificates between signing key and root, at most.
 const MAX_INTERMEDIATES: i32 = 2;
 /// 112 bits of security.
 const SECURITY_LEVEL: i32 = 2;
 
+/// What a chain is judged by.
+pub(crate) struct Known<'a> {
+    pub(crate) roots: &'a Roots,
+    pub(crate) crls: &'a [Source<X509Crl>],
+    pub(crate) failures: &'a BTreeMap<String, String>,
+}
+
 /// Builds and checks the chain of `signing_key`, and every certificate of it against the CRLs.
 pub(crate) fn verify(
     signing_key: &Source<X509>,
     others: &[Source<X509>],
-    roots: &Roots,
-    crls: &[Source<X509Crl>],
+    evidence: &Known<'_>,
     unix_time: i64,
     now: &Asn1TimeRef,
 ) -> Result<(), Error> {
@@ -28,7 +35,7 @@ pub(crate) fn verify(
     for other in others {
         untrusted.push(other.item.clone())?;
     }
-    let store = store(roots, unix_time)?;
+    let store = store(evidence.roots, unix_time)?;
     let mut context = X509StoreContext::new()?;
     let chain = context.init(&store, &signing_key.item, &untrusted, |context| {
         let accepted = context.verify_cert()?;
@@ -50,7 +57,7 @@ pub(crate) fn verify(
     for (depth, certificate) in (0_u32..).zip(&chain) {
         // The root vouches for itself, and lists itself if it must be revoked.
         let issuer = chain.get(depth as usize + 1).unwrap_or(certificate);
-        refuse_revoked(certificate, issuer, depth, crls, now)?;
+        refuse_revoked(certificate, issuer, depth, evidence, now)?;
     }
     Ok(())
 }
@@ -59,15 +66,16 @@ fn refuse_revoked(
     certificate: &X509,
     issuer: &X509,
     depth: u32,
-    crls: &[Source<X509Crl>],
+    evidence: &Known<'_>,
     now: &Asn1TimeRef,
 ) -> Result<(), Error> {
     let subject = name::show(certificate.subject_name());
     if issuer.key_usage().is_some_and(|usage| !usage.contains(X509KeyUsage::CRL_SIGN)) {
         return Err(Error::ChainNoCrlSigner { subject, depth, issuer: name::show(issuer.subject_name()) });
     }
-    let by = Issuer { certificate: issuer, names: vec![issuer.subject_name().to_owned()?] };
-    match by.judge(certificate, crls, now)? {
+    let names = vec![issuer.subject_name().to_owned()?];
+    let by = Issuer { certificate: issuer, names, failures: evidence.failures };
+    match by.judge(certificate, evidence.crls, now)? {
         Judgement::Good => Ok(()),
         Judgement::Revoked(revocation) => Err(Error::ChainRevoked { subject, depth, revocation }),
         Judgement::Unknown(fault) => Err(Error::ChainNoCrl { subject, depth, fault }),

@@ -6,6 +6,7 @@ use crate::{der, name};
 use openssl::asn1::Asn1TimeRef;
 use openssl::error::ErrorStack;
 use openssl::x509::{CrlStatus, X509, X509Crl, X509Name, X509Ref};
+use std::collections::BTreeMap;
 
 /// What the usable CRLs of an issuer say of a certificate.
 pub(crate) enum Judgement {
@@ -21,6 +22,8 @@ pub(crate) enum Judgement {
 pub(crate) struct Issuer<'a> {
     pub(crate) certificate: &'a X509Ref,
     pub(crate) names: Vec<X509Name>,
+    /// Addresses from which no CRL could be had, and why.
+    pub(crate) failures: &'a BTreeMap<String, String>,
 }
 
 impl Issuer<'_> {
@@ -55,7 +58,10 @@ impl Issuer<'_> {
         Ok(Judgement::Unknown(CrlFault {
             issuer: name::show(self.certificate.subject_name()),
             unusable,
-            distribution_points: distribution_points(certificate),
+            distribution_points: distribution_points(certificate)
+                .into_iter()
+                .map(|address| (address.clone(), self.failures.get(&address).cloned()))
+                .collect(),
         }))
     }
 

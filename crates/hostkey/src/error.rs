@@ -146,8 +146,8 @@ pub struct CrlFault {
     pub issuer: String,
     /// CRLs of that issuer that were given, and what is wrong with each.
     pub unusable: Vec<(String, String)>,
-    /// Where such a CRL can be had.
-    pub distribution_points: Vec<String>,
+    /// Where such a CRL can be had, and why it could not be had there, if that was tried.
+    pub distribution_points: Vec<(String, Option<String>)>,
 }
 
 impl fmt::Display for CrlFault {
@@ -160,8 +160,11 @@ impl fmt::Display for CrlFault {
         for (number, (file, reason)) in self.unusable.iter().enumerate() {
             write!(f, "{} '{file}' {reason}", if number == 0 { ":" } else { "," })?;
         }
-        if let Some(first) = self.distribution_points.first() {
-            write!(f, "; it can be had from {first}")?;
+        for (address, failure) in &self.distribution_points {
+            match failure {
+                Some(failure) => write!(f, "; from {address}: {failure}")?,
+                None => write!(f, "; it can be had from {address}")?,
+            }
         }
         Ok(())
     }

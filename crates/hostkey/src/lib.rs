@@ -13,8 +13,9 @@
 //! builder, and there are two ways to one: [`Verifier::verify`], after every rule held, and
 //! [`HostKeyDocument::trust_unverified`], by explicit wish.
 //!
-//! Nothing here reads a file, a clock or the environment: evidence and time are arguments.
+//! Nothing here reads a clock or the environment, and no file but those of the cache: evidence and time are arguments.
 
+mod cache;
 mod chain;
 mod crl;
 mod der;
@@ -24,6 +25,7 @@ mod file;
 mod name;
 mod verify;
 
+pub use cache::{CrlCache, current_crls};
 pub use document::{HostKeyDocument, HostKeyHash, TrustedHostKey};
 pub use error::{CrlFault, Error};
 pub use file::{CertificateFile, Source};

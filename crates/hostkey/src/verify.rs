@@ -1,10 +1,12 @@
 //! The rules by which a host-key document is judged, in their order.
 
+use crate::chain::Known;
 use crate::crl::{Issuer, Judgement, distribution_points};
 use crate::file::Source;
 use crate::{Error, HostKeyDocument, TrustedHostKey, chain, der, name};
 use openssl::asn1::Asn1Time;
 use openssl::x509::{X509, X509Crl};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Whom the chain ends at.
@@ -25,12 +27,15 @@ pub struct Evidence {
     pub crls: Vec<Source<X509Crl>>,
     /// Trusted roots.
     pub roots: Roots,
+    /// Addresses from which no CRL could be had, and why: errors name them.
+    pub failures: BTreeMap<String, String>,
 }
 
 /// A trusted IBM Z signing key with its CRLs, at one point in time.
 pub struct Verifier {
     signing_key: Source<X509>,
     crls: Vec<Source<X509Crl>>,
+    failures: BTreeMap<String, String>,
     now: Asn1Time,
 }
 
@@ -57,8 +62,10 @@ impl Verifier {
         let (signing_keys, others): (Vec<_>, Vec<_>) =
             evidence.certificates.into_iter().partition(|source| name::is_signing_key(source.item.subject_name()));
         let signing_key = only_one(signing_keys)?;
-        chain::verify(&signing_key, &others, &evidence.roots, &evidence.crls, unix_time, &now)?;
-        Ok(Self { signing_key, crls: evidence.crls, now })
+        let Evidence { crls, roots, failures, .. } = evidence;
+        let known = Known { roots: &roots, crls: &crls, failures: &failures };
+        chain::verify(&signing_key, &others, &known, unix_time, &now)?;
+        Ok(Self { signing_key, crls, failures, now })
     }
 
     /// Judges a document.
@@ -84,6 +91,7 @@ impl Verifier {
         let signer = Issuer {
             certificate: &self.signing_key.item,
             names: name::issuer_names(self.signing_key.item.subject_name())?,
+            failures: &self.failures,
         };
         self.check_authority_key_id(certificate)?;
         if !signer.names.iter().any(|name| name::same(name, certificate.issuer_name())) {
@@ -111,6 +119,11 @@ impl Verifier {
     /// The certificate of the signing key, and the file it came from.
     pub fn signing_key(&self) -> &Source<X509> {
         &self.signing_key
+    }
+
+    /// All CRLs that are known.
+    pub fn crls(&self) -> &[Source<X509Crl>] {
+        &self.crls
     }
 
     fn check_authority_key_id(&self, certificate: &X509) -> Result<(), Error> {

@@ -94,8 +94,8 @@ pub struct CertificateSpec {
     pub subject_key_id: bool,
     /// What it says of the issuer's key.
     pub authority_id: AuthorityId,
-    /// CRL distribution points.
-    pub distribution_points: Vec<String>,
+    /// CRL distribution points, each with its addresses.
+    pub distribution_points: Vec<Vec<String>>,
     /// Has a critical extension that nobody knows.
     pub unknown_critical: bool,
     /// The hash of the signature.

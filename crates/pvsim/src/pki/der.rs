@@ -70,11 +70,11 @@ pub(super) fn extension(dotted: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     sequence(&[&oid(dotted), flag, &octets(value)])
 }
 
-/// The value of the extension with CRL distribution points: one point for each address.
-pub(super) fn distribution_points(addresses: &[String]) -> Vec<u8> {
-    let points = addresses.iter().map(|address| {
-        let address = tagged(0x86, address.as_bytes());
-        sequence(&[&tagged(0xa0, &tagged(0xa0, &address))])
+/// The value of the extension with CRL distribution points, each with its addresses.
+pub(super) fn distribution_points(points: &[Vec<String>]) -> Vec<u8> {
+    let points = points.iter().map(|addresses| {
+        let addresses = addresses.iter().flat_map(|address| tagged(0x86, address.as_bytes())).collect::<Vec<_>>();
+        sequence(&[&tagged(0xa0, &tagged(0xa0, &addresses))])
     });
     sequence(&[&points.collect::<Vec<_>>().concat()])
 }
