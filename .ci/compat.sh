@@ -1,11 +1,16 @@
 #!/bin/sh
-# compat.sh: requests of pvtools and of IBM's library s390_pv (crates.io), each read by the other. Needs libcurl's
-# headers, which nothing else of the project does (root: installed when missing).
+# compat.sh: requests of pvtools and of IBM's library s390_pv (crates.io), each read by the other, and the verdicts of
+# both on the certificate matrix. Needs libcurl's headers, which nothing else of the project does (root: installed when
+# missing).
 set -eu
 cd "$(dirname "$0")/.."
 pkg-config --exists libcurl 2> /dev/null || {
     apt-get update -q=2
     DEBIAN_FRONTEND=noninteractive apt-get install -q=2 -y --no-install-recommends libcurl4-openssl-dev > /dev/null
 }
+PVTOOLS_KEEP_MATRIX=$(mktemp -d)
+trap 'rm -rf "$PVTOOLS_KEEP_MATRIX"' EXIT
+export PVTOOLS_KEEP_MATRIX
+cargo test --locked --quiet --test suite certificate_matrix
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target/compat}"
 cargo test --locked --manifest-path compat/s390-pv/Cargo.toml -- --nocapture 2>&1 | .ci/count-tests.sh "against s390_pv"

@@ -11,6 +11,7 @@ use openssl::x509::X509Crl;
 use pvsim::pki::{
     AuthorityId, CertificateSpec, CrlSpec, DAY, Entries, Keys, Pki, Plan, Reason, common_name, signing_key_name,
 };
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -106,6 +107,28 @@ impl Files {
         let run = Run::of(command.arg("meta"), b"");
         assert_eq!(scratch.join("request").exists(), run.status == 0, "a request without a verdict: {run:?}");
         run
+    }
+}
+
+impl Files {
+    /// Leaves the situation in `folder` for another verifier: the files, and in `situation` what each is for and our
+    /// verdict. `compat/` has IBM's library judge the same.
+    fn keep(&self, folder: &Path, accepted: bool) {
+        std::fs::create_dir_all(folder).unwrap();
+        let mut situation = format!("verdict {}\n", if accepted { "accepted" } else { "refused" });
+        let root: Vec<_> = self.root.iter().cloned().collect();
+        let store: Vec<_> = self.system_store.iter().map(|bytes| ("system.pem", bytes.clone())).collect();
+        let lists =
+            [("hkd", &self.hkds), ("cert", &self.certs), ("crl", &self.crls), ("root", &root), ("store", &store)];
+        for (role, list) in lists {
+            for (name, bytes) in list {
+                situation.push_str(&format!("{role} {name}\n"));
+                if *name != "missing" {
+                    std::fs::write(folder.join(name), bytes).unwrap();
+                }
+            }
+        }
+        std::fs::write(folder.join("situation"), situation).unwrap();
     }
 }
 
@@ -971,6 +994,9 @@ fn every_situation_has_its_verdict_and_its_reason() {
         let mut files = Files::of(&pki);
         arrange(&plan, &pki, &mut files);
         let run = files.verify();
+        if let Some(folder) = std::env::var_os("PVTOOLS_KEEP_MATRIX") {
+            files.keep(&Path::new(&folder).join(id), run.status == 0);
+        }
         let line = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
         let right = match (reason.is_empty(), run.status) {
             (true, status) => status == 0,
