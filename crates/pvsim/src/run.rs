@@ -20,11 +20,15 @@ const NOT_STARTED: u8 = 126;
 pub(crate) fn run(dir: &Path, program: &[OsString]) -> anyhow::Result<ExitCode> {
     let [program, arguments @ ..] = program else { anyhow::bail!("which program?") };
     let machine = Machine::open(dir)?;
-    // Before the first thread is there, so that it holds for all. The program starts without it.
+    // Before the first thread is there, so that it holds for all.
     let signals = passed_on();
     signals.thread_block().context("cannot block signals")?;
     let front = Front::start(machine, vec![], report)?;
-    let mut child = match front.command(program).args(arguments).spawn() {
+    // A program inherits what is blocked. A signal in just this moment ends pvsim, as if it had come before.
+    signals.thread_unblock().context("cannot unblock signals")?;
+    let spawned = front.command(program).args(arguments).spawn();
+    signals.thread_block().context("cannot block signals")?;
+    let mut child = match spawned {
         Ok(child) => child,
         Err(error) => {
             let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED };
