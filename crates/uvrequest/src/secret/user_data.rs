@@ -184,18 +184,13 @@ pub(crate) fn verify(scheme: Scheme, key: &PKey<Public>, part: &[u8], message: &
     if scheme.place(signature) != part {
         return Err(Error::Signature);
     }
-    // s390-tools signs with PSS, and takes either.
-    let paddings: &[Option<Padding>] =
-        if scheme.is_rsa() { &[Some(Padding::PKCS1_PSS), Some(Padding::PKCS1)] } else { &[None] };
-    for padding in paddings {
-        let mut verifier = Verifier::new(MessageDigest::sha512(), key)?;
-        if let Some(padding) = padding {
-            verifier.set_rsa_padding(*padding)?;
-        }
-        // OpenSSL reports a malformed signature as an error, not as a mismatch.
-        if matches!(verifier.verify_oneshot(signature, message), Ok(true)) {
-            return Ok(());
-        }
+    let mut verifier = Verifier::new(MessageDigest::sha512(), key)?;
+    if scheme.is_rsa() {
+        verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
     }
-    Err(Error::Signature)
+    // OpenSSL reports a malformed signature as an error, not as a mismatch.
+    match verifier.verify_oneshot(signature, message) {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(Error::Signature),
+    }
 }
