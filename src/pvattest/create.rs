@@ -76,8 +76,11 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         vec![Staged::new(&args.arpk, arpk.expose(), Privacy::Secret, "Attestation request Protection Key")?];
     if args.output == Path::new("-") {
         output::publish_all(files)?;
-        system.print_bytes(&exchange)?;
-        system.finish()?;
+        if let Err(error) = system.print_bytes(&exchange).and_then(|()| system.finish()) {
+            // The key of a request that nobody has. What led here is the error to report.
+            let _ = std::fs::remove_file(&args.arpk);
+            return Err(error);
+        }
     } else {
         files.push(Staged::new(&args.output, &exchange, Privacy::Public, "attestation request")?);
         output::publish_all(files)?;

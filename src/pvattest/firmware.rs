@@ -45,6 +45,9 @@ pub(super) fn check(url: &str, version: Version, state: &[u8]) -> anyhow::Result
         Version::V1 => ("v1", "1.0"),
         Version::V2 => ("v2", "2.0"),
     };
+    if !url.starts_with("https://") {
+        bail!("Cannot check the firmware: '{url}' does not begin with 'https://', and only a known server is believed");
+    }
     let url = format!("{}/hmrs/firmware/attestation/{path}/verify", url.trim_end_matches('/'));
     let question = serde_json::json!({ "version": number, "payload": openssl::base64::encode_block(state) });
     let client = Client::new("pvtools-pvattest", LIMITS);

@@ -89,10 +89,12 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     Ok(Outcome::Done)
 }
 
-/// Says that a response does not hold, in the words of IBM's documents.
+/// Says that a response does not hold, in the words of s390-tools, then in those of IBM's documents: scripts look for
+/// either.
 pub(super) fn mismatch(exchange: &Exchange, calculated: &[u8], system: &mut System) -> Outcome {
     system.complain(
-        "ERROR: Attestation measurement verification failed:\n\
+        "Attestation measurement verification failed. Calculated and received attestation measurement are not equal.\n\
+         ERROR: Attestation measurement verification failed:\n\
          Calculated and received attestation measurement are not the same.\n",
     );
     if let Ok(response) = exchange.response() {

@@ -90,14 +90,21 @@ impl Exchange {
             return Err(Error::Version(version));
         }
         let size = reader.u32("size of the file")? as usize;
-        if size > file.len() || size < HEADER_SIZE {
+        if size != file.len() || size < HEADER_SIZE {
             return Err(Error::Exchange {
                 what: "the file",
                 offset: 0xc,
                 problem: format!("says it has {size} bytes, there are {}", file.len()),
             });
         }
-        reader.bytes(8, "reserved")?;
+        // No byte of a response may be changed unseen, and the measurement does not cover this one.
+        if reader.u64("reserved")? != 0 {
+            return Err(Error::Exchange {
+                what: "the file",
+                offset: 0x10,
+                problem: "uses a reserved field".to_owned(),
+            });
+        }
         let mut parts = Parts { file, seen: Vec::new() };
         let request = Entry::read(&mut reader)?;
         let measurement = Entry::read(&mut reader)?;
@@ -112,6 +119,7 @@ impl Exchange {
         })?;
         let flags = flags_of(request)?;
         let (measurement_size, additional_size) = (measurement.size, additional.size);
+        let announced = [additional, user_data].map(|entry| entry.offset == 0 && entry.size != 0);
         let measurement = parts.take(measurement, "the measurement", 0x20, MAX_MEASUREMENT)?;
         let additional = parts.take(additional, "the additional data", 0x28, MAX_ADDITIONAL)?;
         let user_data = parts.take(user_data, "the user data", 0x30, MAX_USER_DATA)?;
@@ -119,6 +127,14 @@ impl Exchange {
         let response = match measurement {
             None => None,
             Some(measurement) => {
+                for (announced, what, offset) in
+                    [(announced[0], "additional data", 0x28), (announced[1], "user data", 0x30)]
+                {
+                    if announced {
+                        let problem = format!("announces {what}, but does not contain any");
+                        return Err(Error::Exchange { what: "the response", offset, problem });
+                    }
+                }
                 let problem = |problem: String| Error::Exchange { what: "the response", offset: 0x38, problem };
                 let cuid = cuid.ok_or_else(|| problem("has no CUID".to_owned()))?;
                 Some(Response {
@@ -223,6 +239,9 @@ impl<'a> Parts<'a> {
         }
         if offset == 0 {
             return Ok(None);
+        }
+        if size == 0 {
+            return Err(error(format!("is empty, but says it is at {offset:#x}")));
         }
         let range = offset..offset.saturating_add(size);
         let bytes = self.file.get(range.clone()).filter(|_| offset >= HEADER_SIZE);
