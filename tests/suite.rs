@@ -32,5 +32,7 @@ mod pvsecret_workstation; // create and verify
 mod pvverify; // verdicts on host-key documents
 #[path = "suite/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
+#[path = "suite/simulator.rs"]
+mod simulator; // many commands at once in one guest
 #[path = "suite/support.rs"]
 mod support; // scratch folders and the command runner

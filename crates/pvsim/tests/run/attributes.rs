@@ -88,7 +88,7 @@ fn programs_of_all_kinds_write_an_attribute_and_hear_of_its_errors() {
         (format!("bash -c 'echo 1' > {se_bind}"), true),
         (format!("bash -c 'exec 3> {se_bind}; echo 1 >&3'"), true),
         (format!("bash -c '(echo 1) > {se_bind}'"), true),
-        (format!("bash -c 'cd /sys/devices/ap/card28; echo 1 > 28.0014/se_bind'"), true),
+        ("bash -c 'cd /sys/devices/ap/card28; echo 1 > 28.0014/se_bind'".into(), true),
         (format!("/bin/echo 1 > {se_bind}"), true),
         (format!("env printf '1\\n' > {se_bind}"), true),
         (format!("echo 1 | tee {se_bind} > /dev/null"), true),
