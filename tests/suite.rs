@@ -20,6 +20,8 @@ mod inspect; // every kind of file, explained
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/pvattest.rs"]
 mod pvattest; // create, perform, verify, check
+#[path = "suite/pvattest_round_trip.rs"]
+mod pvattest_round_trip; // request, answer, verdict, policies, firmware check
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
 #[path = "suite/pvsecret_bad_input.rs"]
