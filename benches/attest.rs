@@ -32,8 +32,9 @@ fn main() {
     perform.args(["perform", "request", "out"]);
     let mut start = ours(folder.path());
     start.arg("--version");
+    // Create comes last: its new key does not fit the response.
     for (name, mut command, status) in
-        [("start-up", start, 0), ("create", create(&all), 0), ("perform", perform, 1), ("verify", verify, 0)]
+        [("start-up", start, 0), ("perform", perform, 1), ("verify", verify, 0), ("create", create(&all), 0)]
     {
         println!("pvattest {name:<9} {:>9.2?}", median(&mut command, status));
     }
