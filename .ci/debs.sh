@@ -5,8 +5,12 @@
 # apt fetches them with lists and a cache of its own, so signatures are checked, but the machine's
 # package database, sources and architectures stay as they are. No maintainer script runs.
 
-# Outside the tree: a checkout can be thrown away without downloading again. May be deleted at any time.
-PVTOOLS_CACHE=${PVTOOLS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pvtools-ci}
+# Outside the tree: a checkout can be thrown away without downloading again. May be deleted at any time. Where root
+# works, tests give up its rights, so everybody has to be able to read it.
+if [ -z "${PVTOOLS_CACHE:-}" ]; then
+    PVTOOLS_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pvtools-ci
+    [ "$(id -u)" != 0 ] || PVTOOLS_CACHE=/var/cache/pvtools-ci
+fi
 mkdir -p "$PVTOOLS_CACHE"
 PVTOOLS_CACHE=$(cd "$PVTOOLS_CACHE" && pwd -P)
 

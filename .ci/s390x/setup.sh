@@ -1,6 +1,7 @@
 #!/bin/sh
 # setup.sh: from a bare Debian 12 (x86_64) to a cross toolchain for s390x, an s390x root folder with glibc
-# and OpenSSL, and the user-mode emulator, all unpacked below $PVTOOLS_CACHE (default ~/.cache/pvtools-ci).
+# and OpenSSL, and the user-mode emulator, all unpacked below $PVTOOLS_CACHE (default /var/cache/pvtools-ci,
+# without root ~/.cache/pvtools-ci).
 # Run again, it does nothing. Sourced, it sets for the caller:
 #
 #   RUST_1_85      cargo and rustc with the standard library of s390x
