@@ -40,8 +40,8 @@ expect 'the list has it' 0 '*number of secrets: 1*Association:*' pvtools pvsecre
 expect 'a list of the long form, as json' 0 '*"secrets"*' pvtools pvsecret list --format json -
 sent=$(od -An -v -tx1 sent | tr -d ' \n')
 expect 'what the machine has is what was sent' 0 "*$sent*" pvsim show /machine --format json
-head -c 100 request > cut
-expect 'a request that is cut is refused' 1 'error: *' pvtools pvsecret add cut
+head -c 100 request > cut.request
+expect 'a request that is cut is refused' 1 'error: *' pvtools pvsecret add cut.request
 expect 'an attestation request' 0 '*' pvtools pvattest create -k /machine/host.crt --no-verify \
     -o attreq -a arpk --add-data phkh-img,phkh-att,secret-store-hash,firmware-state
 echo nonce-of-the-guest > user-data
