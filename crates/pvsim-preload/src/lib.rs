@@ -7,13 +7,13 @@
 //! | `PVSIM_ROOT` | the folder below which the simulated files stand: `$PVSIM_ROOT/dev/uv` |
 //!
 //! This library knows nothing of ioctls or attributes. Paths are led below `PVSIM_ROOT`, so that `stat`, `ls` and
-//! the reading of a file are the kernel's; opening, writing and ioctls are asked of `pvsim` first ([`server`]).
+//! the reading of a file are the kernel's; opening, writing and ioctls are asked of `pvsim` first (`server.rs`).
 //! It keeps no table of files: what a descriptor means is seen from the file behind it, so `dup`, `fork` and
 //! `exec` need no care.
 //!
 //! Not seen are calls that do not go through the C library's functions by name: static programs, Go, `syscall(2)`,
 //! and what the C library calls inside itself. Of the latter, streams (`fopen`, `fflush`, ...) are covered in
-//! [`stream`]; `glob(3)`, `ftw(3)`, `fts(3)` and `scandir(3)` are not.
+//! `stream.rs`; `glob(3)`, `ftw(3)`, `fts(3)` and `scandir(3)` are not.
 
 #![allow(missing_docs, reason = "the functions are those of the C library")]
 
