@@ -3,8 +3,13 @@
 //! Whatever fails: no panic, a documented exit code, one line that says why; an output is as it was or
 //! complete, and nothing else is left behind.
 
+use crate::guest::front;
+use crate::pvsecret_workstation::workstation;
 use crate::support::{Run, Scratch};
+use pvsim::{Front, Machine};
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -19,6 +24,18 @@ fn shim() -> PathBuf {
     shim
 }
 
+/// In front of the preload library of a guest, if there is one.
+fn with_shim(mut command: Command) -> Command {
+    let others = command.get_envs().find(|(name, _)| *name == "LD_PRELOAD").and_then(|(_, value)| value);
+    let mut preload = OsString::from(shim());
+    if let Some(others) = others {
+        preload.push(":");
+        preload.push(others);
+    }
+    command.env("LD_PRELOAD", preload);
+    command
+}
+
 /// One command, and what it leaves when it succeeds.
 pub(crate) struct Victim<'a> {
     pub(crate) name: &'a str,
@@ -29,28 +46,32 @@ pub(crate) struct Victim<'a> {
     pub(crate) outputs: &'a [&'a str],
     /// Exit codes that a failure may have.
     pub(crate) failures: &'a [i32],
+    /// In a simulated guest the calls of the preload library are struck too: a short read of its socket is a failed
+    /// ioctl.
+    pub(crate) in_guest: bool,
 }
 
 pub(crate) fn torment(victim: &Victim<'_>) {
     let log = Scratch::new();
     let scratch = Scratch::new();
     (victim.prepare)(&scratch);
-    Run::of((victim.command)(&scratch).env("LD_PRELOAD", shim()).env("PVSIM_FAULT_LOG", log.join("calls")), b"")
-        .succeeds();
+    Run::of(with_shim((victim.command)(&scratch)).env("PVSIM_FAULT_LOG", log.join("calls")), b"").succeeds();
     let calls = String::from_utf8(log.read("calls")).unwrap();
     let calls: Vec<_> = calls.lines().collect();
     assert!(calls.iter().any(|call| call.starts_with("open")), "{}: the shim sees nothing", victim.name);
     let names = scratch.names();
     let sizes: Vec<_> = victim.outputs.iter().map(|output| scratch.read(output).len()).collect();
     let mut failed = 0;
-    for (call, function) in calls.iter().enumerate() {
+    // Where programs are emulated, not every call is struck.
+    let step = std::env::var("PVTOOLS_FAULT_STEP").map_or(1, |step| step.parse().unwrap());
+    for (call, function) in calls.iter().enumerate().step_by(step) {
         for (fault, order) in FAULTS {
             let place = format!("{}: call {} ({function}): {fault}", victim.name, call + 1);
             let scratch = Scratch::new();
             (victim.prepare)(&scratch);
             let before: Vec<_> = victim.outputs.iter().map(|output| fs::read(scratch.join(output)).ok()).collect();
             let order = format!("{}:{order}", call + 1);
-            let run = Run::of((victim.command)(&scratch).env("LD_PRELOAD", shim()).env("PVSIM_FAULT", order), b"");
+            let run = Run::of(with_shim((victim.command)(&scratch)).env("PVSIM_FAULT", order), b"");
             assert!(!run.stderr.contains("panicked"), "{place}: {run:#?}");
             if fault == "kill" {
                 assert_eq!(run.status, 128 + 9, "{place}");
@@ -61,7 +82,7 @@ pub(crate) fn torment(victim: &Victim<'_>) {
                 // When writing to stderr is what fails, nothing can be said.
                 assert!(errors == 1 || *function == "write", "{place}: {run:#?}");
             }
-            if fault == "short" {
+            if fault == "short" && !victim.in_guest {
                 assert_eq!(run.status, 0, "{place}: {run:#?}");
             }
             for ((output, before), size) in victim.outputs.iter().zip(&before).zip(&sizes) {
@@ -98,6 +119,79 @@ fn pvextract_hdr_survives_every_fault() {
             },
             outputs: &["hdr"],
             failures: &[1],
+            in_guest: false,
         });
     }
+}
+
+fn product(scratch: &Scratch, tool: &str, line: &str) -> Command {
+    let mut command = scratch.command(tool);
+    command.args(line.split(' '));
+    command
+}
+
+#[test]
+fn workstation_commands_survive_every_fault() {
+    let made = workstation();
+    made.write("data", "data");
+    let create = "create -q -k host.crt --no-verify --hdr se.hdr -o request --user-data data meta";
+    Run::of(&mut product(&made, "pvsecret", create), b"").succeeds();
+    let copy = |scratch: &Scratch, old: &str| {
+        for name in ["host.crt", "se.hdr", "request"] {
+            scratch.write(name, made.read(name));
+        }
+        scratch.write(old, "old");
+    };
+    let rows: [(&str, &str, &str, &[&str]); 3] = [
+        ("pvsecret", "verify -q -i request -o out", "out", &["out"]),
+        ("pvattest", "create -q -k host.crt --no-verify -o out -a arpk", "arpk", &["out", "arpk"]),
+        ("pvverify", "-k host.crt --no-verify", "unrelated", &[]),
+    ];
+    for (tool, line, old, outputs) in rows {
+        torment(&Victim {
+            name: &format!("{tool} {line}"),
+            prepare: &|scratch| copy(scratch, old),
+            command: &|scratch| product(scratch, tool, line),
+            outputs,
+            failures: &[1],
+            in_guest: false,
+        });
+    }
+}
+
+#[test]
+fn guest_commands_survive_every_fault() {
+    let made = Scratch::new();
+    let machine = Machine::init(&made.join("machine"), None).unwrap();
+    let front = front(&machine);
+    made.write("plain", "secret");
+    let key = "-q -k machine/host.crt --no-verify";
+    let run = |tool: &str, line: &str| Run::of(&mut product(&made, tool, line), b"").succeeds();
+    run("pvsecret", &format!("create {key} --hdr machine/se.hdr -o request retrievable N --type plain --secret plain"));
+    run("pvattest", &format!("create {key} -o attestation -a arpk --add-data secret-store-hash"));
+    Run::of(&mut in_guest(&front, &made, "pvsecret", "add request"), b"").succeeds();
+    let copy = |scratch: &Scratch| {
+        scratch.write("attestation", made.read("attestation"));
+        scratch.write("out", "old");
+    };
+    for (tool, line) in [
+        ("pvsecret", "list -q -o out"),
+        ("pvsecret", "retrieve -q --inform name N -o out"),
+        ("pvattest", "perform -q -i attestation -o out"),
+    ] {
+        torment(&Victim {
+            name: &format!("{tool} {line}"),
+            prepare: &copy,
+            command: &|scratch| in_guest(&front, scratch, tool, line),
+            outputs: &["out"],
+            failures: &[1],
+            in_guest: true,
+        });
+    }
+}
+
+fn in_guest(front: &Front, scratch: &Scratch, tool: &str, line: &str) -> Command {
+    let mut command = front.command(env!("CARGO_BIN_EXE_pvtools"));
+    command.arg0(tool).args(line.split(' ')).current_dir(scratch.path());
+    command
 }

@@ -313,5 +313,6 @@ fn create_survives_every_fault() {
         },
         outputs: &["request", "N.yaml", "s"],
         failures: &[1],
+        in_guest: false,
     });
 }
