@@ -18,6 +18,8 @@ mod help; // snapshot of every help text
 mod inspect; // every kind of file, explained
 #[path = "suite/man_pages.rs"]
 mod man_pages; // pages against command lines, examples run
+#[path = "suite/memory.rs"]
+mod memory; // no secret is left in memory
 #[path = "suite/pvattest.rs"]
 mod pvattest; // create, perform, verify, check
 #[path = "suite/pvattest_round_trip.rs"]

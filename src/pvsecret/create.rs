@@ -239,18 +239,21 @@ impl Arguments {
             SecretArgs::Meta => Ok(Material { secret: GuestSecret::Meta, identity: None, keep: None }),
             SecretArgs::Association(args) => {
                 let id = self.id_of(&args.name, system);
-                let mut secret = Confidential::new([0; 32]);
-                match &args.input_secret {
+                let secret = match &args.input_secret {
                     Some(path) => {
                         let bytes = read(path, "association secret")?;
-                        let Ok(array) = <&[u8; 32]>::try_from(bytes.as_slice()) else {
+                        let wrong = || {
                             let size = bytes.len();
-                            bail!("Association secret must be exactly 32 bytes long; '{}' has {size}", path.display());
+                            format!("Association secret must be exactly 32 bytes long; '{}' has {size}", path.display())
                         };
-                        *secret.expose_mut() = *array;
+                        Confidential::copy_of(&bytes).with_context(wrong)?
                     }
-                    None => rand_bytes(secret.expose_mut()).context("Cannot make a random secret")?,
-                }
+                    None => {
+                        let mut secret = Confidential::zeros();
+                        rand_bytes(secret.expose_mut()).context("Cannot make a random secret")?;
+                        secret
+                    }
+                };
                 let keep = args.output_secret.clone().map(|path| (path, secret.clone()));
                 let identity = Some(Identity::association(&args.name, id));
                 Ok(Material { secret: GuestSecret::Association { id, secret }, identity, keep })

@@ -18,7 +18,7 @@ const FAULTS: [(&str, &str); 6] =
     [("EINTR", "4"), ("EIO", "5"), ("EACCES", "13"), ("ENOSPC", "28"), ("short", "short"), ("kill", "kill")];
 
 /// Built beside the tests, as they depend on it.
-fn shim() -> PathBuf {
+pub(crate) fn shim() -> PathBuf {
     let shim = std::env::current_exe().unwrap().with_file_name("libpvsim_faults.so");
     assert!(shim.exists(), "{} is not there", shim.display());
     shim

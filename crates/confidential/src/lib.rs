@@ -9,17 +9,20 @@
 //! ```
 
 use std::fmt;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// Holds a secret. There is no `Display`, no derived `Debug` and no `PartialEq`; the value is
 /// reached through [`Confidential::expose`] alone, so that each use can be found.
+///
+/// The secret has a place of its own on the heap: moving the wrapper copies no secret, and wiping that place wipes it.
 #[derive(Clone, Default)]
-pub struct Confidential<T: Zeroize>(Zeroizing<T>);
+pub struct Confidential<T: Zeroize>(Box<T>);
 
 impl<T: Zeroize> Confidential<T> {
-    /// Takes over a secret. The caller must not keep a copy.
+    /// Takes over a secret. The caller must not keep a copy: an array is better made with
+    /// [`Confidential::copy_of`], for passing one by value leaves a copy behind.
     pub fn new(secret: T) -> Self {
-        Self(Zeroizing::new(secret))
+        Self(Box::new(secret))
     }
 
     /// The secret itself.
@@ -33,10 +36,30 @@ impl<T: Zeroize> Confidential<T> {
     }
 }
 
+impl<const N: usize> Confidential<[u8; N]> {
+    /// `N` zeros, to be filled in place.
+    pub fn zeros() -> Self {
+        Self(Box::new([0; N]))
+    }
+
+    /// A copy of exactly `N` bytes, made straight into its place; `None` if there are more or fewer.
+    pub fn copy_of(bytes: &[u8]) -> Option<Self> {
+        let mut secret = Self::zeros();
+        (bytes.len() == N).then(|| secret.0.copy_from_slice(bytes))?;
+        Some(secret)
+    }
+}
+
+impl<T: Zeroize> Drop for Confidential<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 impl<T: Zeroize + AsRef<[u8]>> Confidential<T> {
     /// Compares in a time that depends on the length alone.
     pub fn ct_eq(&self, other: &[u8]) -> bool {
-        let own = self.0.as_ref();
+        let own: &[u8] = (*self.0).as_ref();
         own.len() == other.len() && openssl::memcmp::eq(own, other)
     }
 }

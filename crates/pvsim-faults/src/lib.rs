@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `PVSIM_FAULT` | `N:WHAT`: at the N-th call (from 1) WHAT happens, once |
 //! | `PVSIM_FAULT_LOG` | file that gets a line with the name of each call |
+//! | `PVSIM_STOP_AT_EXIT` | if set, the process stops itself when it has ended its work, so that its memory can be looked at |
 //!
 //! WHAT is a number (the call fails with this errno), `short` (a read or write moves one byte only; other calls
 //! go through) or `kill` (the process dies as by `kill -9`).
@@ -82,6 +83,18 @@ fn die() -> ! {
     // SAFETY: a signal to oneself has no memory effect; SIGKILL does not return.
     unsafe { libc::raise(libc::SIGKILL) };
     std::process::abort()
+}
+
+/// Run by the dynamic linker when the program exits, after all of its own code.
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = stop;
+
+extern "C" fn stop() {
+    if std::env::var_os("PVSIM_STOP_AT_EXIT").is_some() {
+        // SAFETY: a signal to oneself has no memory effect; whoever watches continues the process.
+        unsafe { libc::raise(libc::SIGSTOP) };
+    }
 }
 
 /// The function that would have been called without this library.

@@ -53,7 +53,7 @@ pub(crate) struct RequestKeys {
 
 impl RequestKeys {
     pub(crate) fn generate() -> Result<Self, ErrorStack> {
-        let mut protection_key = Key::default();
+        let mut protection_key = Key::zeros();
         rand_bytes(protection_key.expose_mut())?;
         let mut iv = [0; IV_SIZE];
         rand_bytes(&mut iv)?;

@@ -11,6 +11,7 @@ use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private, Public};
 use openssl::sha::Sha256;
+use zeroize::Zeroize;
 
 /// A request has one byte for the number of its key slots.
 pub const MAX_HOST_KEYS: usize = 255;
@@ -83,5 +84,9 @@ fn agree(own: &PKey<Private>, peer: &PKey<Public>) -> Result<Key, ErrorStack> {
     let mut hash = Sha256::new();
     hash.update(shared.expose());
     hash.update(&1_u32.to_be_bytes());
-    Ok(hash.finish().into())
+    let mut digest = hash.finish();
+    let mut key = Key::zeros();
+    key.expose_mut().copy_from_slice(&digest);
+    digest.zeroize();
+    Ok(key)
 }

@@ -77,12 +77,11 @@ impl TryFrom<&[u8]> for Arpk {
     type Error = Error;
 
     fn try_from(bytes: &[u8]) -> Result<Self, Error> {
-        let key = <[u8; 32]>::try_from(bytes).map_err(|_| Error::SecretSize {
+        Confidential::copy_of(bytes).map(Self).ok_or(Error::SecretSize {
             kind: "the attestation request protection key",
             actual: bytes.len(),
             expected: "exactly 32 bytes",
-        })?;
-        Ok(Self(key.into()))
+        })
     }
 }
 
@@ -134,7 +133,8 @@ pub(crate) fn open(request: &[u8], arpk: &Arpk) -> Result<Opened, Error> {
     let plain = aead::open(&arpk.0, &sealed.header.iv, sealed.aad, sealed.encrypted, &sealed.tag)
         .map_err(|_| Error::WrongArpk)?;
     let mut reader = Reader::new(plain.expose());
-    let measurement_key = Confidential::new(reader.array("measurement key")?);
+    let mut measurement_key = Confidential::zeros();
+    measurement_key.expose_mut().copy_from_slice(reader.bytes(KEY_SIZE, "measurement key")?);
     let nonce = flags.contains(AttestationFlags::NONCE).then(|| reader.array("nonce")).transpose()?;
     reader.finish("encrypted area of the attestation request")?;
     Ok(Opened { flags, measurement_key, nonce })

@@ -34,14 +34,14 @@ impl ExtensionSecret {
     /// HKDF (RFC 5869) with SHA-512 over the CCK, salted with the tag of the SE header, so that the same CCK
     /// gives every image another extension secret.
     pub fn from_cck(cck: &Cck, image: &BootTags) -> Result<Self, ErrorStack> {
-        let mut secret = Confidential::new([0; 32]);
+        let mut secret = Confidential::zeros();
         let mut context = PkeyCtx::new_id(Id::HKDF)?;
         context.derive_init()?;
         context.set_hkdf_md(Md::sha512())?;
         context.set_hkdf_key(cck.expose())?;
         context.set_hkdf_salt(&image.tag)?;
         context.add_hkdf_info(b"IBM Z Ultravisor Add-Secret")?;
-        context.derive(Some(secret.expose_mut()))?;
+        context.derive(Some(&mut secret.expose_mut()[..]))?;
         Ok(Self(secret))
     }
 
@@ -59,10 +59,5 @@ impl TryFrom<&[u8]> for ExtensionSecret {
 }
 
 fn exactly_32(kind: &'static str, bytes: &[u8]) -> Result<Confidential<[u8; 32]>, Error> {
-    let array = bytes.try_into();
-    array.map(Confidential::new).map_err(|_| Error::SecretSize {
-        kind,
-        actual: bytes.len(),
-        expected: "exactly 32 bytes",
-    })
+    Confidential::copy_of(bytes).ok_or(Error::SecretSize { kind, actual: bytes.len(), expected: "exactly 32 bytes" })
 }
