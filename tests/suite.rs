@@ -10,6 +10,8 @@ mod crl_download; // CRLs from a server that answers well and badly
 mod dispatch; // argv[0], the umbrella command, standard streams
 #[path = "suite/faults.rs"]
 mod faults; // every file and ioctl call failing once
+#[path = "suite/fixtures.rs"]
+mod fixtures; // known answers
 #[path = "suite/guest.rs"]
 mod guest; // tests/guest.yaml: what happens in a guest, with the ultravisor's state after every step
 #[path = "suite/help.rs"]
