@@ -1,8 +1,12 @@
 //! pvattest, from the request to the verdict.
 
+use crate::guest::front;
+use crate::pvsecret_workstation::certificate;
 use crate::recorded;
 use crate::support::{Run, Scratch, shared};
+use pvsim::{HostKey, Machine};
 use std::fs;
+use std::os::unix::process::CommandExt;
 
 #[test]
 fn behaves_as_recorded() {
@@ -36,4 +40,52 @@ fn shared_responses_verify_or_fail_as_expected() {
         }
     }
     assert!(responses >= 8, "{responses}");
+}
+
+/// Every combination of what can be asked for, said and encrypted for, through the real binary in the guest.
+#[test]
+fn every_combination_goes_round_in_the_guest() {
+    let scratch = Scratch::new();
+    let machine = Machine::init(&scratch.join("machine"), None).unwrap();
+    let front = front(&machine);
+    for number in 0..2 {
+        scratch.write(&format!("other{number}.crt"), certificate(HostKey::generate().unwrap().private_key()));
+    }
+    for size in [1, 255, 256] {
+        scratch.write(&format!("u{size}"), vec![0xd0; size]);
+    }
+    let flags = ["phkh-img", "phkh-att", "secret-store-hash", "firmware-state"];
+    let fields = ["image_phkh", "attestation_phkh", "secret_store_hash", "firmware_state"];
+    let mut rounds = 0;
+    for choice in 0..16_usize {
+        let chosen: Vec<_> = (0..4).filter(|bit| choice >> bit & 1 == 1).collect();
+        for hosts in ["machine/host.crt", "other0.crt,machine/host.crt,other1.crt"] {
+            let mut create = scratch.command("pvattest");
+            create.args(["create", "-q", "--no-verify", "-o", "request", "-a", "arpk", "-k", hosts]);
+            for bit in &chosen {
+                create.args(["--add-data", flags[*bit]]);
+            }
+            Run::of(&mut create, b"").succeeds();
+            for size in [0, 1, 255, 256] {
+                let name = format!("{chosen:?}, {hosts}, {size} bytes");
+                let mut perform = front.command(env!("CARGO_BIN_EXE_pvtools"));
+                perform.arg0("pvattest").current_dir(scratch.path()).args(["perform", "-q", "request", "response"]);
+                if size > 0 {
+                    perform.args(["-u", &format!("u{size}")]);
+                }
+                Run::of(&mut perform, b"").succeeds();
+                let verify = ["verify", "-q", "-i", "response", "--hdr", "machine/se.hdr", "-a", "arpk", "-o", "-"];
+                let run = scratch.run("pvattest", &verify).succeeds();
+                for (bit, field) in fields.iter().enumerate() {
+                    let there = run.stdout().contains(&format!("  {field}: "));
+                    assert_eq!(there, chosen.contains(&bit), "{name}: {field}: {run:#?}");
+                }
+                let user_data = run.stdout().lines().find_map(|line| line.strip_prefix("user_data: "));
+                let digits = user_data.map_or(0, |text| text.trim_matches('\'').len() - 2);
+                assert_eq!(digits, 2 * size, "{name}: {run:#?}");
+                rounds += 1;
+            }
+        }
+    }
+    println!("{rounds} round trips");
 }

@@ -82,14 +82,27 @@ fn in_the_guest(story: &Story) -> anyhow::Result<()> {
     story.step("pvsim reboot machine", 0, "")?;
     story.step(&format!("{GUEST} pvsecret list"), 0, "Total number of secrets: 0")?;
 
-    story.heading("A secret for this one start of the guest")?;
-    let cuid = story.quiet("pvsim show machine | sed -n 's/^CUID *//p'")?;
+    story.heading("Attestation: which guest is this? Then a secret for this one start of it")?;
+    story.step(
+        &format!("pvattest create {TRUST} -o attestation -a arpk --add-data secret-store-hash"),
+        0,
+        "Successfully generated the request",
+    )?;
+    story.step(&format!("{GUEST} pvattest perform -i attestation -o response"), 0, "Successfully performed")?;
+    story.step(
+        "pvattest verify -i response --hdr se.hdr -a arpk -o cuid.yaml",
+        0,
+        "Attestation measurement verified",
+    )?;
     let create = format!("pvsecret create {TRUST} --hdr se.hdr");
-    let bound = format!("{create} -o bound.req --cuid-hex {} association 'this boot'", cuid.trim());
+    let bound = format!("{create} -o bound.req --cuid cuid.yaml association 'this boot'");
     story.step(&bound, 0, "Successfully generated the request")?;
-    story.step(&format!("{GUEST} pvsecret add bound.req"), 0, "")?;
+    story.step(&format!("{GUEST} pvsecret add bound.req"), 0, "Successfully added the secret")?;
     story.step("pvsim reboot machine", 0, "")?;
     story.step(&format!("{GUEST} pvsecret add bound.req"), 1, "0x010c")?;
+    story.step(&format!("{GUEST} pvattest perform -i attestation -o later"), 0, "Successfully performed")?;
+    story.step("pvattest verify -q -i later --hdr se.hdr -a arpk -o later.yaml", 0, "")?;
+    story.step("cmp cuid.yaml later.yaml", 1, "differ")?;
     story.step(&format!("{GUEST} pvsecret list"), 0, "Total number of secrets: 0")?;
     story.say("All steps gave what they should.")
 }
