@@ -6,10 +6,11 @@
 //! of the library crates and prints what they answer.
 //!
 //! ```text
-//! argv ── applet ── pvextract-hdr ── sehdr
-//!                ├─ pvsecret ─────── hostkey, sehdr, uvrequest, uvdevice
-//!                ├─ pvattest ─────── hostkey, sehdr, uvrequest, uvdevice
-//!                └─ pvapconfig ───── apbus, uvdevice
+//! argv ── applet ─┬─ pvextract-hdr ─────────── sehdr
+//!                 ├─ pvsecret ──────────────── hostkey, sehdr, uvrequest, uvdevice
+//!                 ├─ pvattest ──────────────── hostkey, sehdr, uvrequest, uvdevice, fetch
+//!                 ├─ pvverify, trust-bundle ── hostkey, fetch
+//!                 └─ inspect ───────────────── inspect
 //! ```
 
 mod applet;
