@@ -73,15 +73,24 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, routes: &Mutex<BTreeMap<&'static str, Answer>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+/// The first line of a request; its headers are read and dropped.
+fn read_request(reader: &mut impl BufRead) -> std::io::Result<String> {
     let mut request = String::new();
     reader.read_line(&mut request)?;
-    loop {
-        let mut header = String::new();
-        if reader.read_line(&mut header)? < 3 {
-            break;
-        }
+    let mut header = String::new();
+    while reader.read_line(&mut header)? > 2 {
+        header.clear();
+    }
+    Ok(request)
+}
+
+fn serve(mut stream: TcpStream, routes: &Mutex<BTreeMap<&'static str, Answer>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut request = read_request(&mut reader)?;
+    if request.starts_with("CONNECT ") {
+        // A proxy's way to another host, which we then play too.
+        stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
+        request = read_request(&mut reader)?;
     }
     let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
     let answer = routes.lock().unwrap().get(path.as_str()).cloned();
@@ -389,4 +398,25 @@ fn bundle_verifies_where_there_is_no_network() {
     let run = situation.scratch.run("pvverify", &options).succeeds();
     assert_eq!(run.stderr, "Use host-key document at 'bundle/hkd-1.pem'\nHost-key documents verified.\n");
     assert_eq!(situation.server.asked(), asked);
+}
+
+#[test]
+fn proxy_of_the_environment_is_asked() {
+    let closed = closed();
+    let situation = Situation::new(|plan, _| {
+        plan.host_key.distribution_points = vec![vec!["http://crl.invalid/ibm.crl".to_owned()]];
+    });
+    situation.write();
+    let run = |proxy: &str| {
+        let mut command = situation.scratch.command("pvverify");
+        command.args(["-k", "host.crt", "-C", "ibm.crt,inter.crt", "--root-ca", "root.crt"]);
+        command.env("http_proxy", proxy).env("no_proxy", "127.0.0.1");
+        Run::of(&mut command, b"")
+    };
+    let proxy = Server::start();
+    proxy.route("/ibm.crl", ok(pem(&situation.pki.crls[2])));
+    let good = run(&proxy.address);
+    assert_eq!((good.status, proxy.asked()), (0, 1), "{good:?}");
+    let bad = run(closed.trim_end_matches("/closed"));
+    assert!(bad.stderr.contains("from http://crl.invalid/ibm.crl: no answer"), "{bad:?}");
 }

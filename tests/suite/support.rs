@@ -98,7 +98,7 @@ pub(crate) fn clean(command: &mut Command) {
     // Nor may a certificate of the machine.
     command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
     // Nor anything that an earlier run kept, nor a proxy.
-    command.env("XDG_CACHE_HOME", "/nonexistent");
+    command.env("XDG_CACHE_HOME", "/dev/null/no-cache");
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name);
     }
