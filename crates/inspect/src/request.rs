@@ -2,6 +2,7 @@
 
 use crate::frame;
 use crate::walker::Walker;
+use uvdevice::SecretKind;
 use wire::Error;
 
 const FLAGS: [(u32, &str); 1] = [(0, "disable dump")];
@@ -61,24 +62,10 @@ pub(crate) fn walk(w: &mut Walker<'_>) -> Result<(), Error> {
 }
 
 /// The name of a kind of secret, as lists show it.
-pub(crate) fn secret_kind(kind: u16) -> &'static str {
+pub(crate) fn secret_kind(kind: u16) -> String {
     match kind {
-        0x01 => "meta: no secret",
-        0x02 => "Association",
-        0x03 => "PLAINTEXT",
-        0x04 => "AES-128-KEY",
-        0x05 => "AES-192-KEY",
-        0x06 => "AES-256-KEY",
-        0x07 => "AES-XTS-128-KEY",
-        0x08 => "AES-XTS-256-KEY",
-        0x09 => "HMAC-SHA-256-KEY",
-        0x0a => "HMAC-SHA-512-KEY",
-        0x11 => "EC-SECP256R1-PRIVATE-KEY",
-        0x12 => "EC-SECP384R1-PRIVATE-KEY",
-        0x13 => "EC-SECP521R1-PRIVATE-KEY",
-        0x14 => "EC-ED25519-PRIVATE-KEY",
-        0x15 => "EC-ED448-PRIVATE-KEY",
-        0x16 => "update of the CCK",
-        _ => "unknown",
+        0x01 => "meta: no secret".to_owned(),
+        0x16 => "update of the CCK".to_owned(),
+        listed => SecretKind(listed).to_string(),
     }
 }
