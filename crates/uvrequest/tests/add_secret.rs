@@ -326,6 +326,30 @@ fn every_prefix_is_refused_and_every_flipped_bit_is_found() {
 }
 
 #[test]
+fn sizes_that_contradict_each_other_are_named_with_their_offsets() {
+    let secret = GuestSecret::Association { id: SecretId::of_name("x"), secret: [1; 32].into() };
+    let request = seal(&AddSecretRequest::new(tags(), secret));
+    let with = |offset: usize, bytes: &[u8]| {
+        let mut changed = request.clone();
+        changed[offset..offset + bytes.len()].copy_from_slice(bytes);
+        changed
+    };
+    let rows = [
+        (with(0x0b, &[1]), "version 0x101 at offset 0x8"),
+        (with(0x0c, &[0, 0, 5, 0x87]), "size of the request at offset 0xc says 1415 bytes, but there are 1416"),
+        (with(0x27, &[0]), "no key slot (offset 0x27)"),
+        (with(0x2c, &[0xff; 4]), "at offset 0x2c says 4294967295 bytes, but 128 bytes follow the key slots"),
+        (with(0x2c, &[0, 0, 0, 0x3f]), "at offset 0x2c says 63 bytes, but 128 bytes follow the key slots"),
+        (with(0x2c, &[0, 0, 0, 0x44]), "says 68 bytes, but that leaves 44 for the secret's header, which has 16 or 48"),
+        (with(0x06, &[0, 5]), "kind of user data 0x0005 at offset 0x6"),
+    ];
+    for (changed, expected) in rows {
+        let error = AddSecretRequestView::parse(&changed).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
 fn view_gives_what_can_be_read_without_a_key() {
     let secret = GuestSecret::Association { id: SecretId::of_name("x"), secret: [1; 32].into() };
     let request = seal(&AddSecretRequest::new(tags(), secret).bind_to(Cuid::from([8; 16])));

@@ -165,3 +165,51 @@ impl AddSecretRequest {
         [self.secret.stored(), extension_secret].concat().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aead::Key;
+    use crate::key_exchange::CustomerKey;
+    use crate::secret::{Cck, SecretId};
+    use hostkey::HostKeyDocument;
+    use openssl::bn::BigNum;
+    use openssl::ec::{EcGroup, EcKey, EcPoint};
+    use openssl::nid::Nid;
+    use openssl::sha::sha256;
+
+    /// The key pair whose private key is 65 bytes of 0x2a.
+    fn customer() -> CustomerKey {
+        let group = EcGroup::from_curve_name(Nid::SECP521R1).unwrap();
+        let private = BigNum::from_slice(&[0x2a; 65]).unwrap();
+        let mut public = EcPoint::new(&group).unwrap();
+        public.mul_generator2(&group, &private, &mut openssl::bn::BigNumContext::new().unwrap()).unwrap();
+        CustomerKey::from_key(EcKey::from_private_components(&group, &private, &public).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn chosen_random_values_give_the_bytes_of_an_independent_program() {
+        let host = include_bytes!("../../../../fixtures/known-answer/host.crt");
+        let host = HostKeyDocument::parse(host).unwrap().trust_unverified();
+        let image = BootTags {
+            page_list_digest: [1; 64],
+            address_list_digest: [2; 64],
+            tweak_list_digest: [3; 64],
+            tag: [4; 16],
+        };
+        let cck = Cck::try_from(&[0xcc; 32][..]).unwrap();
+        let extension_secret = ExtensionSecret::from_cck(&cck, &image).unwrap();
+        let secret = GuestSecret::Association { id: SecretId::of_name("name"), secret: [0x51; 32].into() };
+        let request = AddSecretRequest::new(image, secret)
+            .flags(FLAG_DISABLE_DUMP)
+            .bind_to(Cuid::from([5; 16]))
+            .extension_secret(extension_secret)
+            .user_data(UserData::Unsigned(b"user data".to_vec()))
+            .unwrap();
+        let keys = RequestKeys { customer: customer(), protection_key: Key::new([0x0b; 32]), iv: [0x0c; 12] };
+        let sealed = request.seal_with(keys, &[host]).unwrap();
+        // Printed by fixtures/known-answer/add_secret.py.
+        let expected = "5b2ce852b2c64c9605d76437acdc89129153329a770069eb540b30d7c2e2041c";
+        assert_eq!(hex::encode(sha256(&sealed)), expected);
+    }
+}

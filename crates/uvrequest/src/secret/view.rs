@@ -48,10 +48,10 @@ impl<'a> AddSecretRequestView<'a> {
         let secret_id = match sealed.behind.get(size_of::<SecretHeader>()..) {
             Some([]) | None => None,
             Some(id) => Some(SecretId::from(<[u8; 32]>::try_from(id).map_err(|_| Error::Size {
-                what: "the secret header",
-                offset: 0,
-                stated: sealed.behind.len() as u64,
-                limit: "it has 16 or 48".to_owned(),
+                what: "the size of the encrypted area",
+                offset: 0x2c,
+                stated: sealed.encrypted.len() as u64,
+                limit: format!("that leaves {} for the secret's header, which has 16 or 48", sealed.behind.len()),
             })?)),
         };
         Ok(Self { user_data_kind, user_data, cuid: Cuid::from(data.cuid()), secret_id, sealed })
