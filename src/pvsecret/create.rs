@@ -221,7 +221,8 @@ impl Arguments {
             Some(name) => Some(Identity::path(name, &self.output)?),
             None => None,
         };
-        Ok(super::outputs::Targets { request: self.output.clone(), identity, secret, toc: self.toc_policy.clone() })
+        let (request, toc) = (self.output.clone(), self.toc_policy.clone());
+        Ok(super::outputs::Targets { request, identity, secret, toc, prints_hash: self.policy.is_some() })
     }
 
     fn id_of(&self, name: &str, system: &mut System) -> SecretId {

@@ -16,6 +16,29 @@ pub(super) struct Targets {
     pub(super) secret: Option<PathBuf>,
     /// Appended to.
     pub(super) toc: Option<PathBuf>,
+    /// The hash of a policy goes to standard output.
+    pub(super) prints_hash: bool,
+}
+
+impl Targets {
+    /// Where one ends and the next begins cannot be seen once bytes are among them. Text alone may be mixed.
+    fn refuse_mixing_on_stdout(&self) -> anyhow::Result<()> {
+        let on_stdout = |path: &PathBuf| ["-", "/dev/stdout"].iter().any(|stdout| path == Path::new(stdout));
+        let bytes =
+            [("the request", on_stdout(&self.request)), ("the secret", self.secret.as_ref().is_some_and(on_stdout))];
+        let texts = [
+            ("the name and id of the secret", self.identity.as_ref().is_some_and(on_stdout)),
+            ("the hash of the policy", self.prints_hash),
+        ];
+        let all = bytes.into_iter().chain(texts);
+        let there: Vec<_> = all.filter(|(_, is_there)| *is_there).map(|(what, _)| what).collect();
+        match there.as_slice() {
+            [one, other, ..] if bytes.iter().any(|(_, is_there)| *is_there) => {
+                bail!("{one} and {other} would both be written to standard output")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What goes there.
@@ -31,7 +54,7 @@ pub(super) struct Produced {
 pub(super) struct Outputs(Targets);
 
 impl Outputs {
-    /// Refuses outputs that are one file, or one of the inputs.
+    /// Refuses outputs that are one file, or one of the inputs, and bytes mixed with others on standard output.
     pub(super) fn plan(targets: Targets, inputs: &[&Path]) -> anyhow::Result<Self> {
         let all = [
             ("the request", Some(&targets.request)),
@@ -48,12 +71,13 @@ impl Outputs {
                 }
             }
         }
+        targets.refuse_mixing_on_stdout()?;
         Ok(Self(targets))
     }
 
     /// Writes everything. The request comes last: without it, nothing else is of use.
     pub(super) fn write(self, produced: Produced, system: &mut System) -> Result<(), Failure> {
-        let Targets { request, identity, secret, toc } = self.0;
+        let Targets { request, identity, secret, toc, prints_hash: _ } = self.0;
         let mut to_stdout = zeroize::Zeroizing::new(Vec::new());
         let mut stage = |path: &Path, bytes: &[u8], privacy, what| {
             if path == Path::new("-") {

@@ -147,6 +147,12 @@ const CREATE: &[(&str, &[&str])] = &[
     ("HKD HDR --toc-policy no/where meta", &["'no/where'", "No such file"]),
     ("HKD HDR --toc-policy request meta", &["both be written to 'request'"]),
     ("HKD HDR -C host.crt meta", &["cannot be used with"]),
+    ("HKD HDR association N --stdout --output-secret -", &["the secret and the name and id of the secret would both"]),
+    ("HKD HDR --policy text association N --output-secret /dev/stdout", &["the secret and the hash of the policy"]),
+    (
+        "-k rsa.crt -k host.crt -k missing --no-verify HDR meta",
+        &["'rsa.crt' as host-key document: its key is RSA", "; ", "'missing'"],
+    ),
     ("-k host.crt -C text --offline HDR meta", &["'text'", "contains no certificate"]),
     ("-k host.crt -C host.crt --offline HDR meta", &["none of the certificates is an IBM Z signing key"]),
 ];
@@ -160,6 +166,8 @@ const OUTPUTS: &[(&str, &[&str])] = &[
     ("./host.crt", &["would overwrite the input 'host.crt'"]),
     ("N.yaml", &["both be written to 'N.yaml'"]),
     ("host.crt/x", &["'host.crt/x'", "Not a directory"]),
+    ("-", &["the request and the name and id of the secret would both be written to standard output"]),
+    ("/dev/stdout", &["the request and the hash of the policy would both be written to standard output"]),
 ];
 
 const VERIFY: &[(&str, &[&str])] = &[
@@ -212,7 +220,12 @@ fn every_bad_input_is_named_in_one_line_and_nothing_is_changed() {
     }
     for (output, parts) in OUTPUTS {
         // Beside a device there is no place for NAME.yaml.
-        let secret = if output.starts_with("/dev") { "meta" } else { "association N" };
+        let secret = match *output {
+            "-" => "association N --stdout",
+            "/dev/full" => "meta",
+            "/dev/stdout" => "--policy text meta",
+            _ => "association N",
+        };
         check(format!("create -q -k host.crt --no-verify --hdr se.hdr -o {output} {secret}"), parts);
     }
     for (rest, parts) in VERIFY {
