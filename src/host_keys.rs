@@ -52,8 +52,7 @@ impl HostKeyArgs {
     /// `protects` says in the warning what a wrong key would give away.
     pub(crate) fn load(&self, protects: &str, system: &mut System) -> anyhow::Result<Vec<TrustedHostKey>> {
         let mut documents = Vec::new();
-        for path in &self.host_key_document {
-            let document = load_document(path)?;
+        for (path, document) in all_or_errors(self.host_key_document.iter().map(|path| (path, load_document(path))))? {
             if document.ignored_certificates() > 0 {
                 system.warn(&format!(
                     "The host-key document in '{}' contains more than one certificate! The first one is used.",
@@ -72,16 +71,16 @@ impl HostKeyArgs {
         }
         let only: Vec<_> = documents.iter().map(|(_, document)| document).collect();
         let verifier = self.verifier(&only, system)?;
-        let mut trusted = Vec::new();
-        for (path, document) in documents {
-            let key = verifier
-                .verify(&document)
-                .with_context(|| format!("Host-key verification failed: '{}'", path.display()))?;
+        let verified = documents.iter().map(|(path, document)| {
+            let cannot = || format!("{FAILED}: '{}'", path.display());
+            (path, verifier.verify(document).with_context(cannot))
+        });
+        let trusted = all_or_errors(verified)?;
+        for (path, _) in &trusted {
             system.debug("HKD: verified");
             system.info(&format!("Use host-key document at '{}'", path.display()));
-            trusted.push(key);
         }
-        Ok(trusted)
+        Ok(trusted.into_iter().map(|(_, key)| key).collect())
     }
 
     /// Whether the documents are to be used without any check.
@@ -206,6 +205,22 @@ impl HostKeyArgs {
             root: root.map(|roots| roots.concat()),
         })
     }
+}
+
+/// Everything, or in one line what is wrong with each that failed.
+fn all_or_errors<P, T>(results: impl Iterator<Item = (P, anyhow::Result<T>)>) -> anyhow::Result<Vec<(P, T)>> {
+    let (mut good, mut errors) = (Vec::new(), Vec::new());
+    for (path, result) in results {
+        match result {
+            Ok(item) => good.push((path, item)),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.len() > 1 {
+        let lines: Vec<_> = errors.iter().map(|error| format!("{error:#}")).collect();
+        bail!(lines.join("; "));
+    }
+    errors.pop().map_or(Ok(good), Err)
 }
 
 /// Reads a host-key document.
