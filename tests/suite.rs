@@ -4,10 +4,14 @@
 
 #[path = "suite/certificate_matrix.rs"]
 mod certificate_matrix; // every situation of host-key verification
+#[path = "suite/command_lines.rs"]
+mod command_lines; // every option of s390-tools
 #[path = "suite/crl_download.rs"]
 mod crl_download; // CRLs from a server that answers well and badly
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
+#[path = "suite/documented_commands.rs"]
+mod documented_commands; // as IBM prints them, host keys verified
 #[path = "suite/faults.rs"]
 mod faults; // every file and ioctl call failing once
 #[path = "suite/fixtures.rs"]
