@@ -61,6 +61,18 @@ pub(crate) fn in_and_out<'a>(
     }
 }
 
+/// The version; from `-v` on also the commands that were compiled in.
+pub(crate) fn print_version<T: CommandFactory>(system: &mut System) -> Result<(), Failure> {
+    let command = T::command();
+    let mut text = format!("{} version {}\n", command.get_name(), env!("CARGO_PKG_VERSION"));
+    if system.level >= Level::Info {
+        let parts = command.get_subcommands().filter(|part| !part.is_hide_set());
+        text += &parts.map(|part| format!("+{} ", part.get_name())).collect::<String>();
+        text += "(compiled)\n";
+    }
+    system.print(&text)
+}
+
 /// `-v`, `-q` and the reference's deprecated `-V`, on every level of a command line.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Verbosity {

@@ -61,10 +61,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         Command::Perform(args) => perform::run(&args, system).map(|()| Outcome::Done),
         Command::Verify(args) => verify::run(&args, system),
         Command::Check(args) => check::run(&args, system),
-        Command::Version => {
-            system.print(&format!("pvattest version {}\n", env!("CARGO_PKG_VERSION")))?;
-            Ok(Outcome::Done)
-        }
+        Command::Version => cli::print_version::<Arguments>(system).map(|()| Outcome::Done),
     }
 }
 

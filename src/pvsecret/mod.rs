@@ -60,7 +60,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         Command::List(args) => list::run(&args, system),
         Command::Verify(args) => verify::run(&args, system),
         Command::Retrieve(args) => retrieve::run(&args, system),
-        Command::Version => system.print(&format!("pvsecret version {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Version => cli::print_version::<Arguments>(system),
     }?;
     Ok(Outcome::Done)
 }

@@ -48,6 +48,27 @@ fn umbrella_reports_its_version_and_help() {
 }
 
 #[test]
+fn version_names_every_command_from_v_on() {
+    let commands = [
+        ("pvsecret", "+create +add +lock +list +verify +retrieve (compiled)\n"),
+        ("pvattest", "+create +perform +verify +check (compiled)\n"),
+    ];
+    for (tool, parts) in commands {
+        let first = format!("{tool} version {}\n", env!("CARGO_PKG_VERSION"));
+        for args in [&["version"][..], &["--version"]] {
+            assert_eq!(Run::of(product(tool).args(args), b"").succeeds().stdout(), first);
+        }
+        for args in [&["-v", "version"][..], &["-vv", "--version"], &["version", "-v"]] {
+            assert_eq!(
+                Run::of(product(tool).args(args), b"").succeeds().stdout(),
+                format!("{first}{parts}"),
+                "{args:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn unknown_applet_is_named_and_the_known_ones_are_listed() {
     for args in [&["nonsense"][..], &["--nonsense"], &[]] {
         let run = Run::of(product("pvtools").args(args), b"");
