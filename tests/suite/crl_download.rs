@@ -2,6 +2,7 @@
 
 use crate::support::{Run, Scratch};
 use openssl::x509::X509Crl;
+use pvsim::HostKey;
 use pvsim::pki::{CrlSpec, DAY, Keys, Pki, Plan, Reason, common_name};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +12,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::generate().unwrap());
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::quick(&HostKey::generate().unwrap()).unwrap());
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()

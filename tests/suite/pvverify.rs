@@ -2,6 +2,7 @@
 
 use crate::recorded;
 use crate::support::Scratch;
+use pvsim::HostKey;
 use pvsim::pki::{CertificateSpec, CrlSpec, Keys, Plan, Reason};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +14,7 @@ fn behaves_as_recorded() {
 /// `good.crt` and `revoked.crt`, and all that is needed to tell which is which.
 fn two_documents() -> Scratch {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-    let mut plan = Plan::new(&Keys::generate().unwrap(), now);
+    let mut plan = Plan::new(&Keys::quick(&HostKey::generate().unwrap()).unwrap(), now);
     plan.signing_key_crl = CrlSpec { revoked: vec![(99, Reason::Unspecified)], ..plan.signing_key_crl };
     let pki = plan.build().unwrap();
     let revoked = CertificateSpec { serial: 99, ..plan.host_key.clone() }.issue(Some(&pki.signing_key)).unwrap();

@@ -294,7 +294,10 @@ pub struct Keys {
 
 impl Keys {
     /// Fresh ones on NIST P-384, which are made in no time.
-    fn quick(host_key: &HostKey) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::OpenSsl`].
+    pub fn quick(host_key: &HostKey) -> Result<Self, Error> {
         let group = EcGroup::from_curve_name(Nid::SECP384R1)?;
         let ec = || -> Result<_, Error> { Ok(PKey::from_ec_key(EcKey::generate(&group)?)?) };
         let host_key = host_key.private_key().clone();
