@@ -1,0 +1,20 @@
+//! Crypto Express queues of a Secure Execution guest, as the AP bus of Linux shows them in sysfs.
+//!
+//! What is there: [`Queue`]. What is wanted: [`Entry`], from the configuration file of pvapconfig.
+#![forbid(unsafe_code)]
+
+mod apqn;
+mod entry;
+mod generation;
+mod mkvp;
+mod queue;
+mod secret;
+mod serial;
+
+pub use apqn::{Apqn, InvalidApqn};
+pub use entry::{Entry, Wanted};
+pub use generation::{Generation, InvalidGeneration};
+pub use mkvp::{InvalidMkvp, Mkvp};
+pub use queue::{MasterKey, Mode, Queue, State};
+pub use secret::{AssociationSecret, InvalidSecretId, SecretId};
+pub use serial::{InvalidSerialNumber, SerialNumber};

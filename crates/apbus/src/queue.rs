@@ -1,0 +1,63 @@
+//! What is there.
+
+use crate::{Apqn, Generation, Mkvp, SerialNumber};
+
+/// What a card, and so each of its queues, can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Clear-key RSA and the like: `CEX8A`.
+    Accelerator,
+    /// CCA coprocessor: `CEX8C`. No Secure Execution guest can use it.
+    Cca,
+    /// EP11 coprocessor: `CEX8P`.
+    Ep11,
+}
+
+/// How far a queue is on its way to the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It can be bound.
+    Unbound,
+    /// It is bound to this guest: an accelerator is usable then, an EP11 queue can be associated.
+    Bound,
+    /// It is bound, and an association, nobody knows with which secret, is running.
+    Pending,
+    /// It is bound and associated with the secret of this index.
+    Associated(u16),
+    /// This guest may not use it.
+    Illicit,
+    /// The host has taken it away; the bus has not noticed yet.
+    Gone,
+    /// It is taken out of use in this guest, or its card is.
+    Offline,
+    /// It reports an error that an unbind clears.
+    Broken,
+}
+
+/// What is known of the master key of an EP11 queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MasterKey {
+    /// Nothing: it can be asked for only while the queue is bound.
+    Unknown,
+    /// It has none.
+    None,
+    /// It has this one.
+    Valid(Mkvp),
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Its name.
+    pub apqn: Apqn,
+    /// Of its card.
+    pub generation: Generation,
+    /// Of its card.
+    pub mode: Mode,
+    /// How far it is.
+    pub state: State,
+    /// Of an EP11 queue. [`MasterKey::None`] of any other.
+    pub master_key: MasterKey,
+    /// Of an EP11 card, of which a queue is bound.
+    pub serialnr: Option<SerialNumber>,
+}
