@@ -1,9 +1,14 @@
 //! Crypto Express queues of a Secure Execution guest, as the AP bus of Linux shows them in sysfs.
 //!
-//! What is there: [`Queue`]. What is wanted: [`Entry`], from the configuration file of pvapconfig.
+//! What is there: [`Queue`]. What is wanted: [`Entry`], from the configuration file of pvapconfig ([`config`]).
 #![forbid(unsafe_code)]
 
+/// The queues that a Secure Execution guest can have bound at a time (*Introducing IBM Secure Execution for Linux*,
+/// SC34-7721).
+pub const MAX_QUEUES: usize = 12;
+
 mod apqn;
+pub mod config;
 mod entry;
 mod generation;
 mod mkvp;

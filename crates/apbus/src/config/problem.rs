@@ -1,0 +1,248 @@
+//! What may be wrong with a configuration file.
+
+use std::fmt;
+
+/// A configuration file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+    more: usize,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The entry that has it, unless the file as a whole has.
+    pub entry: Option<EntryPlace>,
+    /// What is wrong.
+    pub fault: Fault,
+    /// Where it is, unless nothing can be pointed to.
+    pub location: Option<Location>,
+}
+
+/// What is allowed, but probably not meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The entry it is about, unless it is about the file as a whole.
+    pub entry: Option<EntryPlace>,
+    /// What it is.
+    pub kind: WarningKind,
+    /// Where it is, unless nothing can be pointed to.
+    pub location: Option<Location>,
+}
+
+/// Which entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPlace {
+    /// Its position in the list, from 0.
+    pub index: usize,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+}
+
+/// A place in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+}
+
+/// What is wrong.
+///
+/// The text of those about a value starts with the words that pvapconfig of s390-tools has for it, and that scripts
+/// may look for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Larger than [`super::MAX_SIZE`].
+    #[error("the file is larger than {} bytes", super::MAX_SIZE)]
+    TooLarge,
+    /// A byte that is no part of UTF-8.
+    #[error("a byte that is not UTF-8: wanted is a text file")]
+    NotUtf8,
+    /// A control character.
+    #[error("the character {}: wanted is a text file", .0.escape_unicode())]
+    Character(char),
+    /// Not YAML, or not a list of mappings.
+    #[error("{0}")]
+    Yaml(String),
+    /// A second document.
+    #[error("a second YAML document: wanted is one list of entries")]
+    SecondDocument,
+    /// A key that there is not.
+    #[error("unknown key '{}'{}", shown(key), hint(*.meant))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The one that was probably meant.
+        meant: Option<&'static str>,
+    },
+    /// A key for the second time.
+    #[error("the key '{0}' is there twice: an entry takes each key once")]
+    DuplicateKey(String),
+    /// `mode` is missing or wrong.
+    #[error("Unknown or invalid mode '{}'. Wanted is accel or ep11", shown(.0))]
+    Mode(String),
+    /// EP11 without `mkvp`.
+    #[error(
+        "Mkvp value missing. Wanted are the 32 or 64 hex digits that the file mkvps of the queue has in its line WK CUR"
+    )]
+    MkvpMissing,
+    /// A wrong `mkvp`.
+    #[error("Mkvp value '{}' is not valid. Wanted are 32 or 64 hex digits", shown(.0))]
+    Mkvp(String),
+    /// A wrong `serialnr`.
+    #[error(
+        "Serialnr value '{}' is not valid. Wanted are 16 characters without white space, as the file serialnr of the card has them",
+        shown(.0)
+    )]
+    Serialnr(String),
+    /// A wrong `mingen`.
+    #[error("Mingen value '{}' is not valid. Wanted is {}", shown(value), if *.ep11 { "cex8" } else { "one of cex4 to cex8" })]
+    Mingen {
+        /// The value.
+        value: String,
+        /// Whether the entry is for EP11, which only the newest cards offer to such guests.
+        ep11: bool,
+    },
+    /// A wrong `secretid`.
+    #[error("Secretid value '{}' is not valid. Wanted are 64 hex digits", shown(.0))]
+    Secretid(String),
+    /// EP11 without a secret.
+    #[error("Neither secretid nor name given. Wanted is one of them, to know the association secret by")]
+    NoSecret,
+}
+
+/// What is allowed, but probably not meant. Entries are counted from 1, as in plans.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WarningKind {
+    /// A key of EP11 entries in one for an accelerator.
+    #[error("{0} means nothing for an accelerator")]
+    MeansNothing(&'static str),
+    /// A name that is not the one of the secret.
+    #[error("the name is not the one of the secret: its SHA-256 is not the secretid, which is what counts")]
+    NameIsNotOfSecret,
+    /// One association secret for two master keys, against *Introducing IBM Secure Execution for Linux*.
+    #[error("uses the secret of entry #{} with another master key: a secret is for one master key", .0 + 1)]
+    SecretOfOtherMasterKey(usize),
+    /// Two entries for one master key on one card.
+    #[error("names the card and the master key of entry #{}: no more than one of them can have its queue", .0 + 1)]
+    SameCardAndMasterKey(usize),
+    /// Two entries for one secret on one card.
+    #[error("names the card and the secret of entry #{}: a secret can be used only once on a card", .0 + 1)]
+    SameCardAndSecret(usize),
+    /// More entries than a guest can have queues.
+    #[error("{0} entries, but a guest can use no more than {max} queues", max = crate::MAX_QUEUES)]
+    ManyEntries(usize),
+}
+
+impl ConfigError {
+    /// With what is wrong, in the order of the file, and how many further things were found.
+    pub(super) fn new(problems: Vec<Problem>, more: usize) -> Self {
+        Self { problems, more }
+    }
+
+    /// What is wrong, in the order of the file: at least one thing. Of very many only the first hundred.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// How many more things are wrong than [`Self::problems`] says.
+    pub fn more(&self) -> usize {
+        self.more
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(first) = self.problems.first() {
+            first.fmt(f)?;
+        }
+        match self.problems.len() + self.more {
+            0 | 1 => Ok(()),
+            all => write!(f, ", and {} more", all - 1),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem], more: 0 }
+    }
+}
+
+impl Problem {
+    /// One of the file as a whole.
+    pub(super) fn new(fault: Fault, location: Option<Location>) -> Self {
+        Self { entry: None, fault, location }
+    }
+}
+
+impl fmt::Display for Problem {
+    /// With the entry counted from 0, as in the messages of s390-tools.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.entry {
+            Some(EntryPlace { index, name: Some(name) }) => write!(f, "AP config entry {index} '{}': ", shown(name))?,
+            Some(EntryPlace { index, name: None }) => write!(f, "AP config entry {index}: ")?,
+            None => {}
+        }
+        self.fault.fmt(f)?;
+        place(f, self.location)
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.entry {
+            Some(EntryPlace { index, name: Some(name) }) => write!(f, "#{} '{}': ", index + 1, shown(name))?,
+            Some(EntryPlace { index, name: None }) => write!(f, "#{}: ", index + 1)?,
+            None => {}
+        }
+        self.kind.fmt(f)?;
+        place(f, self.location)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+impl Location {
+    /// Of what comes after `text`.
+    pub(super) fn after(text: &str) -> Self {
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        Self { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
+    }
+}
+
+fn place(f: &mut fmt::Formatter<'_>, location: Option<Location>) -> fmt::Result {
+    location.map_or(Ok(()), |location| write!(f, " ({location})"))
+}
+
+fn hint(meant: Option<&str>) -> String {
+    match meant {
+        Some(meant) => format!(": did you mean '{meant}'?"),
+        None => format!(": the keys are {}", super::read::KEYS.join(", ")),
+    }
+}
+
+/// A text of the file, fit for a line on a terminal.
+fn shown(text: &str) -> String {
+    const MOST: usize = 80;
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().collect(),
+        false => String::from(c),
+    };
+    let mut shown: String = text.chars().take(MOST).map(escaped).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
