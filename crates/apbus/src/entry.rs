@@ -14,7 +14,7 @@ pub struct Entry {
 }
 
 /// The kind of queue that an entry wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// A bound accelerator queue.
     Accelerator,

@@ -12,6 +12,7 @@ pub mod config;
 mod entry;
 mod generation;
 mod mkvp;
+pub mod plan;
 mod queue;
 mod secret;
 mod serial;

@@ -1,0 +1,126 @@
+//! Which queue serves which entry.
+//!
+//! The reference takes entries one after another and the first queue that fits, and so misses assignments that exist.
+//! This planner finds the best one that keeps the rules of *Introducing IBM Secure Execution for Linux* (SC34-7721):
+//!
+//! - an entry takes one queue, and a queue serves one entry,
+//! - an association secret is used at most once on a card,
+//! - a master key is used at most once on a card,
+//! - a guest has at most [`Problem::limit`] queues bound.
+//!
+//! The best one is, in this order, the one
+//!
+//! 1. with the most entries satisfied,
+//! 2. with the most entries that are satisfied already, so that their queues are left alone,
+//! 3. with the largest sum of the generations of the cards,
+//! 4. that satisfies the earlier entries of the file: of two that differ, the one with the first entry that only one has,
+//! 5. whose queues, in the order of the entries, have the lower names: so that two runs agree.
+//!
+//! The work is bounded for any input. See [`Plan::exact`] for what that means.
+
+mod actions;
+mod fit;
+mod matching;
+mod offers;
+mod reasons;
+mod search;
+
+pub use actions::{Action, unbind_all};
+pub use reasons::{LeftOut, Obstacle, Unsatisfied};
+
+use crate::{Apqn, AssociationSecret, Entry, MasterKey, Mkvp, Mode, Queue};
+use fit::Ground;
+use std::collections::HashMap;
+
+/// What is wanted and what is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem<'a> {
+    /// What is wanted.
+    pub entries: &'a [Entry],
+    /// What is there, in any order, each queue once.
+    pub queues: &'a [Queue],
+    /// The association secrets of the ultravisor.
+    pub secrets: &'a [AssociationSecret],
+    /// How many queues may be bound in the end: usually [`crate::MAX_QUEUES`], less those bound that are not among
+    /// [`Self::queues`].
+    pub limit: usize,
+    /// What has been tried and did not work.
+    pub barred: &'a [Barred],
+}
+
+/// What has been tried and did not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Barred {
+    /// Binding this queue: no entry gets it.
+    Queue(Apqn),
+    /// Associating this queue with the secret of this index. Another index with the same id may do.
+    Secret(Apqn, u16),
+}
+
+/// Which queue serves which entry, and why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// For each entry its queue, or why it has none.
+    pub assignments: Vec<Result<Assignment, Unsatisfied>>,
+    /// Every queue that no entry got, with the reason, in the order of their names.
+    pub left_out: Vec<(Apqn, LeftOut)>,
+    /// What is to be done, in this order. Nothing at all if no entry can be satisfied: a typing error in the
+    /// configuration file must not take away the queues that are in use.
+    pub actions: Vec<Action>,
+    /// Whether no better plan exists.
+    ///
+    /// Usually the planner knows. If secrets are used with several master keys *and* master keys with several secrets
+    /// (both against the documents' advice), finding the best plan is as hard as colouring the edges of a graph with
+    /// given colours; then the search ends after a fixed number of steps with the best plan that it has found, which
+    /// keeps all rules.
+    pub exact: bool,
+}
+
+/// The queue of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The queue.
+    pub queue: Apqn,
+    /// The index of the secret it is, or is to be, associated with. `None` for an accelerator.
+    pub secret: Option<u16>,
+    /// Whether it is as it should be already.
+    pub kept: bool,
+}
+
+/// Finds the best assignment.
+pub fn plan(problem: &Problem<'_>) -> Plan {
+    let ground = Ground::new(problem);
+    let rows = offers::rows(&ground);
+    let found = search::best(&rows, ground.limit());
+    let chosen: Vec<Option<&offers::Offer>> = found.chosen(&rows, problem.entries.len());
+    let assignments: Vec<_> = chosen
+        .iter()
+        .map(|offer| {
+            offer.map(|offer| Assignment {
+                queue: ground.queue(offer.queue).apqn,
+                secret: offer.secret,
+                kept: offer.kept,
+            })
+        })
+        .collect();
+    let actions = actions::actions(&ground, &assignments);
+    let (assignments, left_out) = reasons::explain(&ground, &assignments);
+    Plan { assignments, left_out, actions, exact: found.exact }
+}
+
+/// EP11 queues of one card with the same master key, which the documents forbid: for each such key of each card its
+/// first queue with each of the others.
+pub fn doubled_master_keys(queues: &[Queue]) -> Vec<(Apqn, Apqn, Mkvp)> {
+    let mut sorted: Vec<_> = queues.iter().filter(|queue| queue.mode == Mode::Ep11).collect();
+    sorted.sort_by_key(|queue| queue.apqn);
+    let mut first = HashMap::new();
+    let mut doubled = Vec::new();
+    for queue in sorted {
+        let MasterKey::Valid(mkvp) = queue.master_key else { continue };
+        let first = *first.entry((queue.apqn.card, mkvp)).or_insert(queue.apqn);
+        if first != queue.apqn {
+            doubled.push((first, queue.apqn, mkvp));
+        }
+    }
+    doubled
+}

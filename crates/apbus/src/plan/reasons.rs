@@ -1,0 +1,374 @@
+//! Why an entry has no queue, and a queue no entry.
+
+use super::Assignment;
+use super::fit::{Demand, Ground, demand};
+use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SecretId, SerialNumber, State, Wanted};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+/// How many queues a reason names at most.
+const MOST_NAMED: usize = 8;
+
+/// Why an entry has no queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsatisfied {
+    /// The ultravisor has no association secret with the id.
+    NoSecret,
+    /// There is no queue of the kind.
+    NoQueue(Mode),
+    /// There are EP11 queues, but none has the master key.
+    NoMasterKey {
+        /// Those there are, or the first of them.
+        seen: Vec<(Apqn, MasterKey)>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// There are such queues, but none can be had.
+    Obstacles {
+        /// Which kind.
+        mode: Mode,
+        /// Those there are, or the first of them, with what is in the way. Those that would fit come first.
+        queues: Vec<(Apqn, Obstacle)>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// A queue that fits is free, but as many as may be bound, this many, are in use.
+    Limit(usize),
+}
+
+/// Why a queue does not serve an entry that asks for its kind and master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// This guest may not use it.
+    Illicit,
+    /// The host has taken it away.
+    Gone,
+    /// It is offline.
+    Offline,
+    /// It could not be bound.
+    NotBindable,
+    /// It could not be associated with the secret.
+    NotAssociable,
+    /// It is on a card with this serial number, if known, and not the one wanted.
+    OtherCard(Option<SerialNumber>),
+    /// It is of this generation.
+    TooOld(Generation),
+    /// The ultravisor does not have the secret.
+    NoSecret,
+    /// It serves the entry of this index.
+    Serves(usize),
+    /// Its master key is used by this queue of the same card.
+    MasterKeyUsed(Apqn),
+    /// The secret is used by this queue of the same card.
+    SecretUsed(Apqn),
+    /// As many queues as may be bound, this many, are in use.
+    Limit(usize),
+    /// Nothing that the planner knows: it could not look at all possibilities.
+    NotFound,
+}
+
+/// Why no entry has a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeftOut {
+    /// CCA queues cannot be used with Secure Execution.
+    Cca,
+    /// This guest may not use it.
+    Illicit,
+    /// The host has taken it away.
+    Gone,
+    /// It is offline.
+    Offline,
+    /// It could not be bound.
+    NotBindable,
+    /// Its master key could not be read.
+    MasterKeyUnknown,
+    /// It has no master key.
+    NoMasterKey,
+    /// No entry asks for an accelerator.
+    NoAcceleratorAsked,
+    /// No entry asks for its master key.
+    MasterKeyNotAsked(Mkvp),
+    /// The entry of this index asks for it and has another queue.
+    Served(usize, Apqn),
+    /// The entry of this index asks for it, has none, and cannot have this one.
+    Unfit(usize, Obstacle),
+}
+
+/// What is in use.
+struct Use {
+    limit: usize,
+    count: usize,
+    entry_of: HashMap<Apqn, usize>,
+    secrets: HashMap<(u8, SecretId), Apqn>,
+    master_keys: HashMap<(u8, Mkvp), Apqn>,
+}
+
+type Explained = (Vec<Result<Assignment, Unsatisfied>>, Vec<(Apqn, LeftOut)>);
+
+/// Adds the reasons.
+pub(super) fn explain(ground: &Ground<'_>, assignments: &[Option<Assignment>]) -> Explained {
+    let in_use = Use::new(ground, assignments);
+    let mut of_demand: HashMap<Demand<'_>, Unsatisfied> = HashMap::new();
+    let explained = ground.entries.iter().zip(assignments).map(|(entry, assignment)| {
+        assignment.ok_or_else(|| {
+            let known = of_demand.entry(demand(entry));
+            known.or_insert_with(|| unsatisfied(ground, &in_use, entry)).clone()
+        })
+    });
+    let explained = explained.collect();
+    let asking = Asking::new(ground, assignments);
+    let unused = ground.queues().iter().filter(|queue| !in_use.entry_of.contains_key(&queue.apqn));
+    let left_out = unused.map(|queue| (queue.apqn, left_out(ground, &in_use, &asking, assignments, queue)));
+    (explained, left_out.collect())
+}
+
+fn unsatisfied(ground: &Ground<'_>, in_use: &Use, entry: &Entry) -> Unsatisfied {
+    let mode = match &entry.wanted {
+        Wanted::Accelerator => Mode::Accelerator,
+        Wanted::Ep11 { secret, .. } if ground.indices(secret).is_empty() => return Unsatisfied::NoSecret,
+        Wanted::Ep11 { .. } => Mode::Ep11,
+    };
+    let candidates = ground.candidates(&entry.wanted);
+    if candidates.is_empty() {
+        let of_mode = || ground.queues().iter().filter(|queue| queue.mode == mode);
+        return match of_mode().count() {
+            0 => Unsatisfied::NoQueue(mode),
+            count => Unsatisfied::NoMasterKey {
+                seen: of_mode().take(MOST_NAMED).map(|queue| (queue.apqn, queue.master_key)).collect(),
+                more: count.saturating_sub(MOST_NAMED),
+            },
+        };
+    }
+    let (mut fitting, mut others) = (Vec::new(), Vec::new());
+    for queue in candidates.iter().map(|number| ground.queue(*number)) {
+        match ground.fit(entry, queue) {
+            Ok(_) => fitting.push((queue.apqn, in_use.obstacle(entry, queue))),
+            Err(obstacle) if others.len() < MOST_NAMED => others.push((queue.apqn, obstacle)),
+            Err(_) => {}
+        }
+        if fitting.len() >= MOST_NAMED {
+            break;
+        }
+    }
+    if fitting.iter().any(|(_, obstacle)| matches!(obstacle, Obstacle::Limit(_))) {
+        return Unsatisfied::Limit(in_use.limit);
+    }
+    fitting.extend(others);
+    fitting.truncate(MOST_NAMED);
+    let more = candidates.len() - fitting.len();
+    Unsatisfied::Obstacles { mode, queues: fitting, more }
+}
+
+fn left_out(
+    ground: &Ground<'_>,
+    in_use: &Use,
+    asking: &Asking,
+    assignments: &[Option<Assignment>],
+    queue: &Queue,
+) -> LeftOut {
+    match (queue.mode, queue.state) {
+        (Mode::Cca, _) => return LeftOut::Cca,
+        (_, State::Illicit) => return LeftOut::Illicit,
+        (_, State::Gone) => return LeftOut::Gone,
+        (_, State::Offline) => return LeftOut::Offline,
+        _ if ground.is_barred(queue.apqn) => return LeftOut::NotBindable,
+        _ => {}
+    }
+    let (entries, nobody) = match (queue.mode, queue.master_key) {
+        (Mode::Accelerator, _) => (Some(&asking.accelerator), LeftOut::NoAcceleratorAsked),
+        (_, MasterKey::Unknown) => return LeftOut::MasterKeyUnknown,
+        (_, MasterKey::None) => return LeftOut::NoMasterKey,
+        (_, MasterKey::Valid(mkvp)) => (asking.master_key.get(&mkvp), LeftOut::MasterKeyNotAsked(mkvp)),
+    };
+    let mut reason = nobody;
+    for number in entries.into_iter().flatten() {
+        let entry = &ground.entries[*number];
+        let obstacle = match &entry.wanted {
+            Wanted::Ep11 { secret, .. } if ground.indices(secret).is_empty() => Err(Obstacle::NoSecret),
+            _ => ground.fit(entry, queue),
+        };
+        match (obstacle, assignments[*number]) {
+            (Ok(_), None) => return LeftOut::Unfit(*number, in_use.obstacle(entry, queue)),
+            (Ok(_), Some(other)) if !matches!(reason, LeftOut::Served(..)) => {
+                reason = LeftOut::Served(*number, other.queue);
+            }
+            (Err(obstacle), _) if matches!(reason, LeftOut::NoAcceleratorAsked | LeftOut::MasterKeyNotAsked(_)) => {
+                reason = LeftOut::Unfit(*number, obstacle);
+            }
+            _ => {}
+        }
+    }
+    reason
+}
+
+/// Which entries ask for what: of those that want the same and are in the same case only the first.
+struct Asking {
+    accelerator: Vec<usize>,
+    master_key: HashMap<Mkvp, Vec<usize>>,
+}
+
+impl Asking {
+    fn new(ground: &Ground<'_>, assignments: &[Option<Assignment>]) -> Self {
+        let mut asking = Self { accelerator: Vec::new(), master_key: HashMap::new() };
+        let mut known = HashSet::new();
+        for (number, (entry, assignment)) in ground.entries.iter().zip(assignments).enumerate() {
+            if known.insert((demand(entry), assignment.is_some())) {
+                match entry.wanted {
+                    Wanted::Accelerator => asking.accelerator.push(number),
+                    Wanted::Ep11 { mkvp, .. } => asking.master_key.entry(mkvp).or_default().push(number),
+                }
+            }
+        }
+        asking
+    }
+}
+
+impl Use {
+    fn new(ground: &Ground<'_>, assignments: &[Option<Assignment>]) -> Self {
+        let mut in_use = Self {
+            limit: ground.limit(),
+            count: 0,
+            entry_of: HashMap::new(),
+            secrets: HashMap::new(),
+            master_keys: HashMap::new(),
+        };
+        for (number, (entry, assignment)) in ground.entries.iter().zip(assignments).enumerate() {
+            let Some(Assignment { queue, .. }) = assignment else { continue };
+            in_use.count += 1;
+            in_use.entry_of.insert(*queue, number);
+            if let Wanted::Ep11 { mkvp, secret, .. } = &entry.wanted {
+                in_use.secrets.insert((queue.card, *secret), *queue);
+                in_use.master_keys.insert((queue.card, *mkvp), *queue);
+            }
+        }
+        in_use
+    }
+
+    /// Why an entry does not have a queue that fits.
+    fn obstacle(&self, entry: &Entry, queue: &Queue) -> Obstacle {
+        if let Some(entry) = self.entry_of.get(&queue.apqn) {
+            return Obstacle::Serves(*entry);
+        }
+        if let Wanted::Ep11 { mkvp, secret, .. } = &entry.wanted {
+            if let Some(other) = self.master_keys.get(&(queue.apqn.card, *mkvp)) {
+                return Obstacle::MasterKeyUsed(*other);
+            }
+            if let Some(other) = self.secrets.get(&(queue.apqn.card, *secret)) {
+                return Obstacle::SecretUsed(*other);
+            }
+        }
+        match self.count >= self.limit {
+            true => Obstacle::Limit(self.limit),
+            false => Obstacle::NotFound,
+        }
+    }
+}
+
+impl fmt::Display for Unsatisfied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSecret => f.write_str("no association secret with this id is in the ultravisor"),
+            Self::NoQueue(mode) => write!(f, "there is no {} queue", kind(*mode)),
+            Self::NoMasterKey { seen, more } => {
+                f.write_str("no EP11 queue has this MKVP; queues seen: ")?;
+                let name = |(queue, key): &(Apqn, MasterKey)| match key {
+                    MasterKey::Unknown => format!("{queue} (not known)"),
+                    MasterKey::None => format!("{queue} (no master key)"),
+                    MasterKey::Valid(mkvp) => format!("{queue} ({mkvp})"),
+                };
+                list(f, ", ", seen.iter().map(name), *more)
+            }
+            Self::Obstacles { mode, queues, more } => {
+                let what = match mode {
+                    Mode::Ep11 => " with this MKVP",
+                    Mode::Accelerator | Mode::Cca => "",
+                };
+                let kind = kind(*mode);
+                if let ([(queue, obstacle)], 0) = (queues.as_slice(), more) {
+                    return write!(f, "there is 1 {kind} queue{what}, {queue}, but it {obstacle}");
+                }
+                write!(f, "there are {} {kind} queues{what}, but ", queues.len() + more)?;
+                list(f, "; ", queues.iter().map(|(queue, obstacle)| format!("{queue} {obstacle}")), *more)
+            }
+            Self::Limit(limit) => limit_reached(f, *limit),
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    /// What is said of the queue: `serves entry #1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Illicit => f.write_str("is illicit: this guest may not use it"),
+            Self::Gone => f.write_str("has been taken away by the host"),
+            Self::Offline => f.write_str("is offline"),
+            Self::NotBindable => f.write_str("could not be bound"),
+            Self::NotAssociable => f.write_str("could not be associated with the secret"),
+            Self::OtherCard(Some(serialnr)) => write!(f, "is on the card with serial number {serialnr}"),
+            Self::OtherCard(None) => f.write_str("is on a card whose serial number is not known"),
+            Self::TooOld(generation) => write!(f, "is only a {generation}"),
+            Self::NoSecret => f.write_str("needs a secret that is not in the ultravisor"),
+            Self::Serves(entry) => write!(f, "serves entry #{}", entry + 1),
+            Self::MasterKeyUsed(other) => {
+                write!(f, "is on card {:02x}, where the master key is already used by {other}", other.card)
+            }
+            Self::SecretUsed(other) => {
+                write!(f, "is on card {:02x}, where the secret is already used by {other}", other.card)
+            }
+            Self::Limit(limit) => {
+                f.write_str("is not used, as ")?;
+                limit_reached(f, *limit)
+            }
+            Self::NotFound => f.write_str("is not used, as not all possibilities could be looked at"),
+        }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cca => f.write_str("CCA queues cannot be used with Secure Execution"),
+            Self::Illicit => f.write_str("illicit: this guest may not use it"),
+            Self::Gone => f.write_str("taken away by the host"),
+            Self::Offline => f.write_str("offline"),
+            Self::NotBindable => f.write_str("could not be bound"),
+            Self::MasterKeyUnknown => f.write_str("its master key could not be read"),
+            Self::NoMasterKey => f.write_str("it has no master key"),
+            Self::NoAcceleratorAsked => f.write_str("no entry asks for an accelerator"),
+            Self::MasterKeyNotAsked(mkvp) => write!(f, "no entry asks for its MKVP {mkvp}"),
+            Self::Served(entry, other) => write!(f, "entry #{}, which it fits, has {other}", entry + 1),
+            Self::Unfit(entry, obstacle) => write!(f, "not for entry #{}: it {obstacle}", entry + 1),
+        }
+    }
+}
+
+fn kind(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Accelerator => "accelerator",
+        Mode::Cca => "CCA",
+        Mode::Ep11 => "EP11",
+    }
+}
+
+fn limit_reached(f: &mut fmt::Formatter<'_>, limit: usize) -> fmt::Result {
+    match limit {
+        1 => f.write_str("1 queue is bound, and there may be no more"),
+        _ => write!(f, "{limit} queues are bound, and there may be no more"),
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, between: &str, items: impl Iterator<Item = String>, more: usize) -> fmt::Result {
+    for (number, item) in items.enumerate() {
+        if number > 0 {
+            f.write_str(between)?;
+        }
+        f.write_str(&item)?;
+    }
+    match more {
+        0 => Ok(()),
+        _ => write!(f, "{between}and {more} more"),
+    }
+}

@@ -1,0 +1,205 @@
+//! The best assignment, also where secrets and master keys exclude each other in two ways.
+//!
+//! A matching knows about slots only. So the best matching may use a guard twice: then each of its slots in turn is made
+//! the only one that may use that guard, and the best matchings under these conditions are looked at, the most
+//! promising first. The first one that breaks no rule is the best of all.
+
+use super::matching::{self, Edge};
+use super::offers::{Offer, Row};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+
+/// How many matchings are made at most. Enough for whatever guests with twelve queues have; little enough to take less
+/// than a second.
+const MOST_MATCHINGS: usize = 1000;
+
+/// What the search has found.
+pub(super) struct Found {
+    /// For each row the position of its offer.
+    taken: Vec<Option<usize>>,
+    /// Whether it is the best.
+    pub(super) exact: bool,
+}
+
+impl Found {
+    /// The offer that each of the `entries` has.
+    pub(super) fn chosen<'a>(&self, rows: &'a [Row], entries: usize) -> Vec<Option<&'a Offer>> {
+        let mut chosen = vec![None; entries];
+        for (row, taken) in rows.iter().zip(&self.taken) {
+            chosen[row.entry] = taken.map(|taken| &row.offers[taken]);
+        }
+        chosen
+    }
+}
+
+/// Finds the best assignment of at most `limit` offers.
+pub(super) fn best(rows: &[Row], limit: usize) -> Found {
+    let mut waiting = BinaryHeap::from([Node::new(rows, limit, BTreeMap::new(), 0)]);
+    let mut made = 1;
+    let mut incumbent: Option<(Value, Vec<Option<usize>>)> = None;
+    while let Some(node) = waiting.pop() {
+        if let Some((value, taken)) = &incumbent {
+            if *value >= node.value {
+                return Found { taken: taken.clone(), exact: true };
+            }
+        }
+        let Some(guard) = broken(rows, &node.taken) else { return Found { taken: node.taken, exact: true } };
+        let repaired = repaired(rows, limit, &node.taken);
+        let value = Value::of(rows, &repaired);
+        if incumbent.as_ref().is_none_or(|(best, _)| value > *best) {
+            incumbent = Some((value, repaired));
+        }
+        if made >= MOST_MATCHINGS {
+            break;
+        }
+        for owner in node.users(rows, guard) {
+            let mut owners = node.owners.clone();
+            owners.insert(guard, owner);
+            waiting.push(Node::new(rows, limit, owners, made));
+            made += 1;
+        }
+    }
+    let taken = incumbent.map_or_else(|| vec![None; rows.len()], |(_, taken)| taken);
+    Found { taken, exact: false }
+}
+
+/// How good an assignment is: greater is better.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Value {
+    satisfied: usize,
+    kept: usize,
+    generations: u32,
+    rows: Reverse<Vec<usize>>,
+    queues: Reverse<Vec<usize>>,
+}
+
+impl Value {
+    fn of(rows: &[Row], taken: &[Option<usize>]) -> Self {
+        let used = rows.iter().zip(taken).enumerate();
+        let used = used.filter_map(|(number, (row, taken))| taken.map(|taken| (number, row.offers[taken])));
+        let used: Vec<_> = used.collect();
+        Self {
+            satisfied: used.len(),
+            kept: used.iter().filter(|(_, offer)| offer.kept).count(),
+            generations: used.iter().map(|(_, offer)| u32::from(offer.generation.0)).sum(),
+            rows: Reverse(used.iter().map(|(number, _)| *number).collect()),
+            queues: Reverse(used.iter().map(|(_, offer)| offer.queue).collect()),
+        }
+    }
+}
+
+/// The best matching under some conditions.
+struct Node {
+    value: Value,
+    taken: Vec<Option<usize>>,
+    /// Guards that only one slot may use.
+    owners: BTreeMap<usize, usize>,
+    /// Of several equal ones the first is looked at first.
+    made: usize,
+}
+
+impl Node {
+    fn new(rows: &[Row], limit: usize, owners: BTreeMap<usize, usize>, made: usize) -> Self {
+        let allows = |offer: &Offer| match offer.guard.and_then(|guard| owners.get(&guard)) {
+            Some(owner) => *owner == offer.slot,
+            None => true,
+        };
+        let taken = best_matching(rows, limit, allows);
+        Self { value: Value::of(rows, &taken), taken, owners, made }
+    }
+
+    /// The slots that might use a guard.
+    fn users(&self, rows: &[Row], guard: usize) -> BTreeSet<usize> {
+        let offers = rows.iter().flat_map(|row| &row.offers);
+        offers.filter(|offer| offer.guard == Some(guard)).map(|offer| offer.slot).collect()
+    }
+}
+
+impl Ord for Node {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.value.cmp(&other.value).then(other.made.cmp(&self.made))
+    }
+}
+
+impl PartialOrd for Node {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Node {}
+
+/// The best matching that takes no notice of guards: first which rows, then, among these, the lowest queues.
+fn best_matching(rows: &[Row], limit: usize, allows: impl Fn(&Offer) -> bool) -> Vec<Option<usize>> {
+    let edges_of = |row: &Row, tie: &dyn Fn(&Offer) -> i128| -> (Vec<usize>, Vec<Edge>) {
+        let allowed = row.offers.iter().enumerate().filter(|(_, offer)| allows(offer));
+        allowed.map(|(at, offer)| (at, offer.edge(offer.slot, tie(offer)))).unzip()
+    };
+    let all: Vec<_> = rows.iter().map(|row| edges_of(row, &|_| 0).1).collect();
+    let first = matching::best(&all, limit);
+    let members: Vec<_> = (0..rows.len()).filter(|row| first[*row].is_some()).collect();
+
+    // The tie of a row is a digit of a number: the first row has the highest one.
+    let offers = members.iter().flat_map(|row| &rows[*row].offers);
+    let queues: BTreeSet<_> = offers.map(|offer| offer.queue).collect();
+    let ranks: HashMap<_, _> = queues.iter().zip(0_i128..).map(|(queue, rank)| (*queue, rank)).collect();
+    let bits = (usize::BITS - queues.len().leading_zeros()).max(1) as usize;
+    let digits = 120 / bits;
+    let (positions, edges): (Vec<_>, Vec<_>) = members
+        .iter()
+        .enumerate()
+        .map(|(member, row)| {
+            let tie = |offer: &Offer| match digits.checked_sub(member + 1) {
+                Some(digit) => -(ranks[&offer.queue] << (digit * bits)),
+                None => 0,
+            };
+            edges_of(&rows[*row], &tie)
+        })
+        .unzip();
+    let mut taken = vec![None; rows.len()];
+    for ((row, positions), edge) in members.iter().zip(&positions).zip(matching::best(&edges, limit)) {
+        taken[*row] = edge.map(|edge| positions[edge]);
+    }
+    taken
+}
+
+/// A guard that is used twice, if there is one: the one whose second row is the earliest.
+fn broken(rows: &[Row], taken: &[Option<usize>]) -> Option<usize> {
+    let mut used = HashSet::new();
+    let offers = rows.iter().zip(taken).filter_map(|(row, taken)| taken.map(|taken| row.offers[taken]));
+    offers.filter_map(|offer| offer.guard).find(|guard| !used.insert(*guard))
+}
+
+/// Takes away what breaks a rule, then gives what is free to rows that have nothing.
+fn repaired(rows: &[Row], limit: usize, taken: &[Option<usize>]) -> Vec<Option<usize>> {
+    let (mut slots, mut guards) = (HashSet::new(), HashSet::new());
+    let mut fixed = taken.to_vec();
+    for (row, taken) in rows.iter().zip(&mut fixed) {
+        let Some(offer) = taken.map(|taken| row.offers[taken]) else { continue };
+        if offer.guard.is_some_and(|guard| !guards.insert(guard)) {
+            *taken = None;
+        } else {
+            slots.insert(offer.slot);
+        }
+    }
+    let mut places = limit - slots.len();
+    for (row, taken) in rows.iter().zip(&mut fixed).filter(|(_, taken)| taken.is_none()) {
+        if places == 0 {
+            break;
+        }
+        let is_free =
+            |offer: &Offer| !slots.contains(&offer.slot) && offer.guard.is_none_or(|guard| !guards.contains(&guard));
+        let Some(at) = row.offers.iter().position(is_free) else { continue };
+        slots.insert(row.offers[at].slot);
+        guards.extend(row.offers[at].guard);
+        *taken = Some(at);
+        places -= 1;
+    }
+    fixed
+}

@@ -1,0 +1,6 @@
+//! The planner: rows of known cases, and comparison with an exhaustive search.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod brute_force;
+mod rules;
