@@ -9,15 +9,16 @@
 //! This library knows nothing of ioctls or attributes. Paths are led below `PVSIM_ROOT`, so that `stat`, `ls` and
 //! the reading of a file are the kernel's; opening, writing and ioctls are asked of `pvsim` first (`server.rs`).
 //! It keeps no table of files: what a descriptor means is seen from the file behind it, so `dup`, `fork` and
-//! `exec` need no care.
+//! `exec` need no care. Only the order of an open folder's names is kept (`listing.rs`).
 //!
 //! Not seen are calls that do not go through the C library's functions by name: static programs, Go, `syscall(2)`,
 //! and what the C library calls inside itself. Of the latter, streams (`fopen`, `fflush`, ...) are covered in
-//! `stream.rs`; `glob(3)`, `ftw(3)`, `fts(3)` and `scandir(3)` are not.
+//! `stream.rs`; `glob(3)`, `ftw(3)` and `fts(3)` are not.
 
 #![allow(missing_docs, reason = "the functions are those of the C library")]
 
 mod file;
+mod listing;
 mod memory;
 mod next;
 mod path;

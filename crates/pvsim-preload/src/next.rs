@@ -21,6 +21,9 @@ pub(crate) fn address(name: &CStr, slot: &AtomicUsize) -> usize {
 
 /// `next!(c"open", fn(*const c_char, c_int) -> c_int)`: the C library's function of this name.
 macro_rules! next {
+    ($name:expr, fn($($type:ty),* $(,)?)) => {
+        next!($name, fn($($type),*) -> ())
+    };
     ($name:expr, fn($($type:ty),* $(,)?) -> $result:ty) => {{
         static SLOT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let address = crate::next::address($name, &SLOT);

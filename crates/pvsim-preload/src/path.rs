@@ -3,7 +3,7 @@
 use crate::fail;
 use crate::next::next;
 use crate::place::{Front, Place, working_folder};
-use libc::{AT_FDCWD, DIR, c_char, c_int, c_long, c_uint, c_void, gid_t, mode_t, off_t, size_t, ssize_t, uid_t};
+use libc::{AT_FDCWD, c_char, c_int, c_long, c_uint, c_void, gid_t, mode_t, off_t, size_t, ssize_t, uid_t};
 use std::ffi::CStr;
 
 /// What a function does with the path.
@@ -90,7 +90,13 @@ lead! {
     Look, -1, c"eaccess" eaccess([path in AT_FDCWD], mode: c_int) -> c_int;
     Look, -1, c"euidaccess" euidaccess([path in AT_FDCWD], mode: c_int) -> c_int;
     Look, -1, c"faccessat" faccessat(folder: c_int, [path in folder], mode: c_int, flags: c_int) -> c_int;
-    Look, std::ptr::null_mut(), c"opendir" opendir([path in AT_FDCWD]) -> *mut DIR;
+    // Reads the folder by calls inside the C library, in the order of the real folder; most callers sort.
+    Look, -1, c"scandir" scandir(
+        [path in AT_FDCWD], list: *mut c_void, filter: *const c_void, compare: *const c_void
+    ) -> c_int;
+    Look, -1, c"scandir64" scandir64(
+        [path in AT_FDCWD], list: *mut c_void, filter: *const c_void, compare: *const c_void
+    ) -> c_int;
     Look, -1, c"readlink" readlink([path in AT_FDCWD], buffer: *mut c_char, size: size_t) -> ssize_t;
     Look, -1, c"readlinkat"
         readlinkat(folder: c_int, [path in folder], buffer: *mut c_char, size: size_t) -> ssize_t;

@@ -134,6 +134,25 @@ fn is_served(name: &[u8]) -> bool {
 pub(crate) fn simulated(file: c_int) -> Option<Vec<u8>> {
     let front = Front::of_process()?;
     let _errno = KeepErrno::new();
+    // Most writes go to terminals and pipes: no need to look up their names.
+    if kind(file)? != libc::S_IFREG {
+        return None;
+    }
+    let target = target(file)?;
+    // An attribute's file is replaced when its text changes, and its folder goes when the device does.
+    let target = target.strip_suffix(b" (deleted)").unwrap_or(&target);
+    front.shown(target).filter(|name| is_served(name)).map(<[u8]>::to_vec)
+}
+
+/// What `file` is in the simulation, if it is a folder of it.
+pub(crate) fn simulated_folder(file: c_int) -> Option<Vec<u8>> {
+    let front = Front::of_process()?;
+    let target = target(file)?;
+    front.shown(&target).filter(|name| is_served(name)).map(<[u8]>::to_vec)
+}
+
+/// The file type bits of a descriptor's `st_mode`.
+fn kind(file: c_int) -> Option<libc::mode_t> {
     let mut status = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the buffer is alive and of the right size; a descriptor that is not open gives an error.
     if unsafe { libc::fstat(file, status.as_mut_ptr()) } != 0 {
@@ -141,14 +160,7 @@ pub(crate) fn simulated(file: c_int) -> Option<Vec<u8>> {
     }
     // SAFETY: fstat succeeded, so it filled the buffer.
     let status = unsafe { status.assume_init() };
-    // Most writes go to terminals and pipes: no need to look up their names.
-    if status.st_mode & libc::S_IFMT != libc::S_IFREG {
-        return None;
-    }
-    let target = target(file)?;
-    // An attribute's file is replaced when its text changes, and its folder goes when the device does.
-    let target = target.strip_suffix(b" (deleted)").unwrap_or(&target);
-    front.shown(target).filter(|name| is_served(name)).map(<[u8]>::to_vec)
+    Some(status.st_mode & libc::S_IFMT)
 }
 
 /// The path behind a descriptor.

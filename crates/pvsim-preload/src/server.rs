@@ -5,7 +5,7 @@
 //!
 //! | kind | fields | answer |
 //! |---|---|---|
-//! | 1 prepare | name | u32 errno |
+//! | 1 prepare | name | u32 errno; then of a folder its names in the order of a listing, each with a zero byte |
 //! | 2 open | u32 [`mode`], name | u32 errno |
 //! | 3 write | u32 length, name, bytes | u32 errno, u32 count |
 //! | 4 ioctl | u64 number, u64 third argument, name | the conversation below |
@@ -33,8 +33,10 @@ pub(crate) mod mode {
 /// The errno of a call that fails.
 pub(crate) type Errno = c_int;
 
-pub(crate) fn prepare(name: &[u8]) -> Result<(), Errno> {
-    ask(1, &[name]).map(drop)
+/// Gives the names in a folder in the order of a listing; none for anything else.
+pub(crate) fn prepare(name: &[u8]) -> Result<Vec<Vec<u8>>, Errno> {
+    let names = ask(1, &[name])?;
+    Ok(names.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect())
 }
 
 pub(crate) fn open(name: &[u8], mode: u32) -> Result<(), Errno> {

@@ -93,6 +93,12 @@ pub enum Error {
     /// The inventory file is wrong.
     #[error("the inventory file")]
     Inventory(#[source] serde_yaml::Error),
+    /// The inventory file's AP bus is wrong.
+    #[error("the inventory file: {0}")]
+    Bus(String),
+    /// This cannot happen to the AP bus.
+    #[error("this cannot happen: {0}")]
+    Event(String),
     /// Programs cannot be served.
     #[error("cannot serve programs in the guest: {what}")]
     Front {

@@ -1,6 +1,7 @@
 //! Faults to order: what shall go wrong, at which call.
 
 use crate::Error;
+use crate::ap::faults;
 use serde::{Deserialize, Serialize};
 use uvdevice::abi::Command;
 
@@ -8,16 +9,18 @@ use uvdevice::abi::Command;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// At what: `uv` for an ioctl of `/dev/uv`, `uv_open` for its opening, or an operation of the AP bus.
+    /// At what: `uv` for an ioctl of `/dev/uv`, `uv_open` for its opening; `bind`, `unbind`, `assoc` for writes to the
+    /// attributes of queues, `read_ATTRIBUTE` for reads.
     pub op: String,
     /// With `uv`: at this command alone (`add-secret`, `list-secrets`, ...).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// With an operation of the AP bus: at this queue alone.
+    /// With an operation of the AP bus: at this queue, or all of this card, alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
-    /// What happens: the name of an errno; `rc:0xNNNN` or `rc:0xNNNN,0xNNNN` (with rrc); `delay:MS`; or an action
-    /// of the AP bus.
+    /// What happens: the name of an errno; `delay:MS`; with `uv`, `rc:0xNNNN` or `rc:0xNNNN,0xNNNN` (with rrc); on the
+    /// AP bus, `ignore`, `vanish`, `illicit`, `hostreset`, `hang`; `text:...` for reads; `never`, `async`, `drop`,
+    /// `reset`, `other:N` for associations.
     pub act: String,
     /// Calls that are left alone first.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -50,6 +53,14 @@ impl Fault {
     /// Whether this is about `/dev/uv`.
     pub fn is_of_uv(&self) -> bool {
         self.op == "uv" || self.op == "uv_open"
+    }
+
+    /// Whether this can be ordered.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn check(&self) -> Result<(), Error> {
+        if self.is_of_uv() { self.action().map(drop) } else { faults::act(self).map(drop) }
     }
 
     /// What this does to `/dev/uv`.
@@ -86,26 +97,30 @@ impl Fault {
 /// Finds the fault that strikes a call of `op` (with `command`), and counts the call for all that are about it.
 /// Used-up faults are dropped.
 pub(crate) fn strike(faults: &mut Vec<Fault>, op: &str, command: Option<Command>) -> Result<Option<Action>, Error> {
+    let about = |fault: &Fault| {
+        let meant = |name: &str| command.is_some_and(|command| command.name() == name);
+        fault.op == op && fault.command.as_deref().is_none_or(meant)
+    };
+    strike_if(faults, about).map(|fault| fault.action()).transpose()
+}
+
+/// As [`strike`], for the faults that are `about` a call.
+pub(crate) fn strike_if(faults: &mut Vec<Fault>, about: impl Fn(&Fault) -> bool) -> Option<Fault> {
     let mut struck = None;
-    for fault in faults.iter_mut() {
-        let about = fault.op == op
-            && fault.command.as_deref().is_none_or(|name| command.is_some_and(|command| command.name() == name));
-        if !about {
-            continue;
-        }
+    for fault in faults.iter_mut().filter(|fault| about(fault)) {
         if fault.skip > 0 {
             fault.skip -= 1;
         } else if struck.is_none() && fault.count > 0 {
             fault.count -= 1;
-            struck = Some(fault.action()?);
+            struck = Some(fault.clone());
         }
     }
     faults.retain(|fault| fault.count > 0);
-    Ok(struck)
+    struck
 }
 
 /// The errno with this name, of those that system calls on these files give.
-fn errno(name: &str) -> Option<i32> {
+pub(crate) fn errno(name: &str) -> Option<i32> {
     use nix::errno::Errno;
     // The names are those of the enum's variants; there is no list of them in the crate.
     (1..=133)

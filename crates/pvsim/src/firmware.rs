@@ -36,10 +36,11 @@ impl Machine {
         let settings = &self.platform().settings;
         let mask = |mask: u64| format!("{mask:x}\n");
         let count = |count: usize| format!("{count}\n");
+        let facilities = settings.facilities.clone().unwrap_or_else(|| format!("{CALLS:x}"));
         vec![
-            ("prot_virt_guest", count(1)),
+            ("prot_virt_guest", count(settings.secure_execution.into())),
             ("prot_virt_host", count(0)),
-            ("query/facilities", format!("{CALLS:x}\n0\n0\n0\n")),
+            ("query/facilities", format!("{facilities}\n0\n0\n0\n")),
             ("query/feature_indications", mask(FEATURES)),
             ("query/max_address", mask((1 << 42) - 1)),
             ("query/max_assoc_secrets", count(settings.max_association)),

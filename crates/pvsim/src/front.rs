@@ -6,6 +6,7 @@
 
 mod connection;
 mod firmware;
+mod order;
 mod sysfs;
 mod tree;
 
@@ -64,11 +65,11 @@ impl Front {
             fs::create_dir_all(root.join(folder)).map_err(wrong("a folder for the guest's files"))?;
         }
         let root = root.canonicalize().map_err(wrong("the folder for the guest's files"))?;
-        fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(root.join("dev/uv"))
-            .map_err(wrong("the guest's /dev/uv"))?;
+        // Only a guest has the device.
+        if machine.platform().settings.secure_execution {
+            let device = fs::OpenOptions::new().append(true).create(true).open(root.join("dev/uv"));
+            device.map_err(wrong("the guest's /dev/uv"))?;
+        }
         let mut parts = parts;
         parts.push(("/sys/firmware/uv", Box::new(firmware::Firmware::of(&machine))));
         let tree = Tree::new(&root, parts);

@@ -5,6 +5,7 @@
 //! program ── ioctl ── device (the call as data) ── driver (the kernel's checks) ── ultravisor (the firmware)
 //!                          machine (a folder: state, lock, faults) ┘                   │
 //!                                           open (decodes requests with the host's private key)
+//! program ── open, read, write ── front (a tree of files) ── ap (the bus, its cards and queues)
 //! ```
 //!
 //! [`Machine::ioctl`] is the one entry for all programs: those that [`Front`] starts reach it through a preload library,
@@ -14,6 +15,7 @@
 //! bounds-checked reader; how requests are decoded is written here once more, from the format, so that a
 //! mistake of the builder shows.
 
+pub mod ap;
 pub mod device;
 mod driver;
 mod error;

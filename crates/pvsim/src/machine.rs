@@ -8,14 +8,16 @@
 //! | `signing-key.crl`, `intermediate.crl`, `root-ca.crl` | their CRLs |
 //! | `se.hdr`, `se.img` | the SE header and the boot image around it |
 //! | `cck.bin` | the customer-communication key in the header |
-//! | `inventory.yaml` | the inventory as it was given; an empty mapping without one |
+//! | `inventory.yaml` | the inventory as it was given, or the one that is taken without |
 //! | `settings.json` | what kernel and firmware can do: [`Settings`](crate::Settings) |
 //! | `firmware-state.bin` | what attestations report |
 //! | `guest.json` | the running guest: [`Guest`], decrypted secrets included |
 //! | `faults.json` | what is ordered to go wrong: a list of [`Fault`] |
-//! | `lock` | whoever holds its advisory lock may change `guest.json` and `faults.json` |
+//! | `ap.json` | the AP bus: settings, cards, queues, what is under way |
+//! | `ap-writes.jsonl` | every write to an attribute of the AP bus, a line each: [`crate::ap::LoggedWrite`] |
+//! | `lock` | whoever holds its advisory lock may change the files that change |
 //!
-//! Every file is replaced as a whole, by renaming. So readers need no lock, and a process that is killed leaves the
+//! Every file but the list of writes is replaced as a whole, by renaming. So readers need no lock, and a process that is killed leaves the
 //! state from before its call or the one after it.
 
 mod init;
@@ -56,7 +58,7 @@ pub struct Machine {
 }
 
 /// The right to change what lasts from call to call. Given back when dropped, or when the process dies.
-struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     folder: &'a Path,
     _lock: Flock<File>,
 }
@@ -127,6 +129,7 @@ impl Machine {
         let turn = self.turn()?;
         let guest = Guest::boot(&self.platform, turn.guest()?.boot + 1)?;
         turn.save(GUEST, &guest)?;
+        self.reboot_bus(&turn)?;
         Ok(guest)
     }
 
@@ -135,9 +138,7 @@ impl Machine {
     /// # Errors
     /// [`Error::Fault`] when it cannot be, [`Error::File`], [`Error::Content`].
     pub fn order(&self, fault: Fault) -> Result<(), Error> {
-        if fault.is_of_uv() {
-            fault.action()?;
-        }
+        fault.check()?;
         let turn = self.turn()?;
         let mut faults = turn.faults()?;
         faults.push(fault);
@@ -157,6 +158,9 @@ impl Machine {
     /// # Errors
     /// [`Error::File`], [`Error::Content`].
     pub fn open_device(&self) -> Result<Option<i32>, Error> {
+        if !self.platform.settings.secure_execution {
+            return Ok(Some(nix::libc::ENOENT));
+        }
         match self.strike("uv_open", None)? {
             Some(Action::Errno(errno)) => Ok(Some(errno)),
             Some(Action::Delay(time)) => {
@@ -208,7 +212,7 @@ impl Machine {
         Ok(action)
     }
 
-    fn turn(&self) -> Result<Turn<'_>, Error> {
+    pub(crate) fn turn(&self) -> Result<Turn<'_>, Error> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(self.folder.join(LOCK));
         let file = file.map_err(|source| Error::File { file: LOCK, source })?;
         let lock = Flock::lock(file, FlockArg::LockExclusive)
@@ -218,15 +222,24 @@ impl Machine {
 }
 
 impl Turn<'_> {
-    fn guest(&self) -> Result<Guest, Error> {
+    pub(crate) fn guest(&self) -> Result<Guest, Error> {
         load(self.folder, GUEST)
     }
 
-    fn faults(&self) -> Result<Vec<Fault>, Error> {
+    pub(crate) fn faults(&self) -> Result<Vec<Fault>, Error> {
         load(self.folder, FAULTS)
     }
 
-    fn save<T: Serialize + ?Sized>(&self, file: &'static str, value: &T) -> Result<(), Error> {
+    pub(crate) fn set_faults(&self, faults: &[Fault]) -> Result<(), Error> {
+        self.save(FAULTS, faults)
+    }
+
+    /// What a file of JSON holds.
+    pub(crate) fn load<T: DeserializeOwned>(&self, file: &'static str) -> Result<T, Error> {
+        load(self.folder, file)
+    }
+
+    pub(crate) fn save<T: Serialize + ?Sized>(&self, file: &'static str, value: &T) -> Result<(), Error> {
         store(self.folder, file, value)
     }
 }
@@ -239,7 +252,7 @@ fn load<T: DeserializeOwned>(folder: &Path, file: &'static str) -> Result<T, Err
     serde_json::from_slice(&read(folder, file)?).map_err(|error| Error::Content { file, reason: error.to_string() })
 }
 
-fn store<T: Serialize + ?Sized>(folder: &Path, file: &'static str, value: &T) -> Result<(), Error> {
+pub(crate) fn store<T: Serialize + ?Sized>(folder: &Path, file: &'static str, value: &T) -> Result<(), Error> {
     let mut text =
         serde_json::to_vec_pretty(value).map_err(|error| Error::Content { file, reason: error.to_string() })?;
     text.push(b'\n');

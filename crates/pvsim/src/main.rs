@@ -27,8 +27,11 @@ enum Command {
     /// In DIR, host.crt is the machine's host-key document, se.img and se.hdr are the guest's image and header, cck.bin
     /// is its CCK. The inventory is a YAML mapping. 'guest:' has max_association, max_retrievable, max_secrets (what
     /// the store holds), cck_extension_secret, cck_update, dump_allowed (what the header says), and kernel (current,
-    /// one-page-list, one-page-list-with-retrieve, attest-only). 'secrets:' lists association secrets that are in the
-    /// store from the beginning, 'faults:' what is to go wrong; see 'pvsim fault'.
+    /// one-page-list, one-page-list-with-retrieve, attest-only), secure_execution, facilities. 'secrets:' lists
+    /// association secrets that are in the store from the beginning, 'faults:' what is to go wrong; see 'pvsim fault'.
+    /// 'cards:' and 'queues:' are what is on the AP bus, 'master_keys:' names for their keys, 'bus:' how the bus behaves,
+    /// 'events:' what will happen to it; see README. Without an inventory: two EP11 queues with one master key, and an
+    /// accelerator.
     Init {
         /// Folder for its files; must not exist or be empty
         dir: PathBuf,
@@ -62,6 +65,20 @@ enum Command {
         /// Folder of the machine
         dir: PathBuf,
     },
+    /// Let something happen on the AP bus
+    ///
+    /// The host resets queues (reset), takes them (take: they are listed until the next bus scan), gives them back
+    /// (give), makes them illicit (illicit), check-stops them (chkstop, recover), puts them out of the configuration
+    /// and into it (deconfigure, configure), sets another master key ('mk NAME', 'mk none'); somebody in the guest sets
+    /// them offline or online; or time goes by ('wait MS', without a queue).
+    #[command(verbatim_doc_comment)]
+    Ap {
+        /// Folder of the machine
+        dir: PathBuf,
+        /// What happens, then the queue (28.0014) or card (28) that it happens to
+        #[arg(required = true, num_args = 2..=3, value_names = ["EVENT", "QUEUE"])]
+        event: Vec<String>,
+    },
     /// Order that something goes wrong
     Fault(FaultArguments),
     /// Walk through the whole story with the real programs, in a folder that is removed afterwards
@@ -82,16 +99,19 @@ struct FaultArguments {
     /// Order that nothing goes wrong any more, before anything else that is said here
     #[arg(long)]
     clear: bool,
-    /// What goes wrong: an errno (EIO), a return code (rc:0x010b or rc:0x010b,0x0001), slowness (delay:MS)
+    /// What goes wrong: an errno (EIO), slowness (delay:MS); of uv a return code (rc:0x010b or rc:0x010b,0x0001); on the
+    /// AP bus ignore, vanish, illicit, hostreset, hang, text:... for reads, and never, async, drop, reset, other:N for
+    /// associations
     #[arg(required_unless_present = "clear")]
     act: Option<String>,
-    /// At what: uv is an ioctl of /dev/uv, uv_open its opening
+    /// At what: uv is an ioctl of /dev/uv, uv_open its opening; bind, unbind, assoc are writes to a queue's attributes,
+    /// read_ATTRIBUTE reads
     #[arg(long, default_value = "uv")]
     op: String,
     /// At this command alone: info, attest, add-secret, list-secrets, lock-secrets, retrieve-secret
     #[arg(long)]
     command: Option<String>,
-    /// At this queue alone, for operations of the AP bus
+    /// At this queue (28.0014), or all of this card (28), alone
     #[arg(long)]
     queue: Option<String>,
     /// Calls to leave alone first
@@ -128,6 +148,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Init { dir, inventory } => init(&dir, inventory.as_deref()),
         Command::Show { dir, format } => show(&dir, format),
         Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
+        Command::Ap { dir, event } => ap(&Machine::open(&dir)?, &event),
         Command::Fault(arguments) => fault(arguments),
         Command::Demo => demo::run(),
         Command::Decode { request, host_key } => decode(&request, &host_key),
@@ -149,6 +170,22 @@ fn show(dir: &Path, format: Format) -> anyhow::Result<()> {
         Format::Text => shown.to_text(),
         Format::Json => shown.to_json()?,
     })
+}
+
+fn ap(machine: &Machine, words: &[String]) -> anyhow::Result<()> {
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let (event, target) = match words.as_slice() {
+        ["wait", time] => {
+            let time = time.parse().with_context(|| format!("'{time}' is no number of milliseconds"))?;
+            return Ok(machine.let_pass(time)?);
+        }
+        ["mk", key, target] => (format!("mk {key}"), target),
+        [event, target] => ((*event).to_owned(), target),
+        _ => anyhow::bail!("'{}' is no event and a queue", words.join(" ")),
+    };
+    let event = event.parse().map_err(anyhow::Error::msg)?;
+    let target = target.parse().map_err(anyhow::Error::msg)?;
+    Ok(machine.happen(&event, target)?)
 }
 
 fn fault(arguments: FaultArguments) -> anyhow::Result<()> {

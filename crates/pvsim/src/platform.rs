@@ -49,6 +49,12 @@ pub struct Settings {
     pub dump_allowed: bool,
     /// What the guest's kernel knows.
     pub kernel: Kernel,
+    /// Whether it is a Secure Execution guest.
+    pub secure_execution: bool,
+    /// The first line of `/sys/firmware/uv/query/facilities`, in hex without leading zeros; that of a current machine
+    /// when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facilities: Option<String>,
 }
 
 impl Default for Settings {
@@ -61,6 +67,8 @@ impl Default for Settings {
             cck_update: false,
             dump_allowed: true,
             kernel: Kernel::Current,
+            secure_execution: true,
+            facilities: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
-use pvsim::{Error, Front, Machine};
+use pvsim::{Error, Front, Machine, ap};
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -23,7 +23,8 @@ pub(crate) fn run(dir: &Path, program: &[OsString]) -> anyhow::Result<ExitCode> 
     // Before the first thread is there, so that it holds for all.
     let signals = passed_on();
     signals.thread_block().context("cannot block signals")?;
-    let front = Front::start(machine, vec![], report)?;
+    let bus = ap::parts(&machine, report);
+    let front = Front::start(machine, bus, report)?;
     // A program inherits what is blocked. A signal in just this moment ends pvsim, as if it had come before.
     signals.thread_unblock().context("cannot unblock signals")?;
     let spawned = front.command(program).args(arguments).spawn();

@@ -1,5 +1,6 @@
 //! What the ultravisor knows, for people and for tests: also what no guest may see.
 
+use crate::ap::ShownBus;
 use crate::{Error, Fault, Guest, Hex, Machine, Settings};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -18,6 +19,8 @@ pub struct Shown {
     pub guest: Guest,
     /// What is ordered to go wrong.
     pub faults: Vec<Fault>,
+    /// The AP bus.
+    pub bus: ShownBus,
 }
 
 impl Machine {
@@ -33,6 +36,7 @@ impl Machine {
             settings: platform.settings.clone(),
             guest: self.guest()?,
             faults: self.faults()?,
+            bus: self.show_bus()?,
         })
     }
 }
@@ -77,7 +81,7 @@ impl Shown {
             let Fault { op, act, skip, count, .. } = fault;
             let _ = writeln!(text, "\nordered fault: {op}{command}{queue}: {act}, skips {skip}, strikes {count}");
         }
-        text
+        text + &self.bus.to_text()
     }
 }
 

@@ -33,8 +33,11 @@ impl<'a> Connection<'a> {
         let mut reader = Reader::new(&frame);
         match reader.u8("kind").map_err(malformed)? {
             1 => {
-                let result = name(&mut reader).map(|name| self.guest.tree.refresh(&name).map(drop));
-                self.close(result?)
+                let name = name(&mut reader)?;
+                match self.guest.tree.names(&name) {
+                    Ok(names) => self.send(&[&0_u32.to_be_bytes(), names.as_bytes()]),
+                    Err(errno) => self.close(Err(errno)),
+                }
             }
             2 => {
                 let mode = reader.u32("mode").map_err(malformed)?;

@@ -3,8 +3,8 @@
 //! What a program looks at is brought up to date just before. Several processes do so in the same folder, so each step
 //! takes it well that another has done it already; the text of an attribute is replaced as a whole.
 
-use super::Parts;
 use super::sysfs::{Node, Sysfs};
+use super::{Parts, order};
 use nix::errno::Errno;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -45,6 +45,14 @@ impl Tree {
             }
         }
         Err(Errno::ELOOP)
+    }
+
+    /// Brings `path` up to date. Gives the names in a folder in the order of a listing, each with a zero byte; nothing
+    /// for what is no folder.
+    pub(super) fn names(&self, path: &str) -> Result<String, Errno> {
+        let (_, Node::Folder(mut names)) = self.refresh(path)? else { return Ok(String::new()) };
+        order::sort(&mut names);
+        Ok(names.into_iter().map(|name| name + "\0").collect())
     }
 
     /// What opening `path` gives, short of opening it.

@@ -4,6 +4,9 @@ use super::{
     CCK, FAULTS, FIRMWARE_STATE, GUEST, HEADER, HOST_KEY, HOST_KEY_DOCUMENT, IMAGE, INVENTORY, Machine, SETTINGS,
     replace, store,
 };
+use crate::ap::bus::Bus;
+use crate::ap::inventory::{Inventory, MasterKeys};
+use crate::ap::{self};
 use crate::guest::StoredSecret;
 use crate::image::{self, HeaderSecrets, PCF_DUMP_ALLOWED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE};
 use crate::pki::Pki;
@@ -12,6 +15,7 @@ use crate::{Error, Fault, Guest, Hex, HostKey};
 use openssl::rand::rand_bytes;
 use openssl::sha::sha256;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,13 +23,54 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Encrypted pages of the image.
 const PAGES: u8 = 4;
 
-/// An inventory file, as far as it is about the ultravisor. All its other parts are for the AP bus.
+/// An inventory file. A row of a list of scenarios is one too.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Inventory {
+#[serde(default, deny_unknown_fields)]
+struct File {
     guest: Settings,
     secrets: Vec<Preloaded>,
     faults: Vec<Fault>,
+    master_keys: MasterKeys,
+    /// The AP bus, in a mapping of its own.
+    inventory: Option<Inventory>,
+    /// Or beside the others.
+    bus: Option<serde_yaml::Value>,
+    cards: Option<serde_yaml::Value>,
+    queues: Option<serde_yaml::Value>,
+    events: Option<serde_yaml::Value>,
+    /// Of a row alone; nothing of it is for the machine.
+    id: IgnoredAny,
+    title: IgnoredAny,
+    shows: IgnoredAny,
+    config: IgnoredAny,
+    flags: IgnoredAny,
+    steps: IgnoredAny,
+    lockfile: IgnoredAny,
+    reference: IgnoredAny,
+    ideal: IgnoredAny,
+}
+
+impl File {
+    fn bus(&mut self) -> Result<Bus, Error> {
+        let beside = [
+            ("bus", self.bus.take()),
+            ("cards", self.cards.take()),
+            ("queues", self.queues.take()),
+            ("events", self.events.take()),
+        ];
+        let beside: serde_yaml::Mapping =
+            beside.into_iter().filter_map(|(key, value)| Some((key.into(), value?))).collect();
+        let inventory = match self.inventory.take() {
+            Some(_) if !beside.is_empty() => {
+                return Err(Error::Bus(
+                    "'bus', 'cards', 'queues' and 'events' stand inside 'inventory' or beside it, not both".into(),
+                ));
+            }
+            Some(inventory) => inventory,
+            None => serde_yaml::from_value(beside.into()).map_err(Error::Inventory)?,
+        };
+        inventory.bus(&self.master_keys).map_err(Error::Bus)
+    }
 }
 
 /// An association secret that is in the store from the beginning. Its id is the SHA-256 of the name, its index the
@@ -50,11 +95,10 @@ impl Machine {
     /// # Errors
     /// [`Error::NotEmpty`], [`Error::Inventory`], [`Error::Fault`], [`Error::File`], [`Error::OpenSsl`].
     pub fn init(folder: &Path, inventory: Option<&str>) -> Result<Self, Error> {
-        let inventory = inventory.unwrap_or("{}\n");
-        let parsed: Inventory = serde_yaml::from_str(inventory).map_err(Error::Inventory)?;
-        for fault in parsed.faults.iter().filter(|fault| fault.is_of_uv()) {
-            fault.action()?;
-        }
+        let inventory = inventory.unwrap_or(ap::inventory::DEFAULT);
+        let mut parsed: File = serde_yaml::from_str(inventory).map_err(Error::Inventory)?;
+        parsed.faults.iter().try_for_each(Fault::check)?;
+        let bus = parsed.bus()?;
         make_folder(folder)?;
 
         let host_key = HostKey::generate()?;
@@ -86,6 +130,7 @@ impl Machine {
         }
         store(folder, SETTINGS, &platform.settings)?;
         store(folder, FAULTS, &parsed.faults)?;
+        ap::store::begin(folder, bus)?;
         // Last: a folder with a guest is a whole machine.
         store(folder, GUEST, &guest)?;
         Ok(Self { folder: folder.to_owned(), platform })

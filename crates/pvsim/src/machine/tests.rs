@@ -548,6 +548,7 @@ fn takes_the_rows_of_an_inventory_file_as_they_stand() {
     let sandbox = Sandbox::new(
         r#"
 id: X
+master_keys: {A: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa3b773619640a1a75a9161cec00000001"}
 inventory: {queues: {"28.0014": {mk: A}}}
 secrets: [s1, {name: s2, index: 7}, {id: "0x1111111111111111111111111111111111111111111111111111111111111111"}]
 faults: [{op: assoc, queue: "29.0014", act: async, count: 9}]
@@ -558,6 +559,47 @@ faults: [{op: assoc, queue: "29.0014", act: async, count: 9}]
     assert_eq!(listed, [(0, sha256(b"s1")), (7, sha256(b"s2")), (2, [0x11; 32])]);
     assert_eq!(sandbox.machine.faults().unwrap().len(), 1);
     sandbox.uv().list_secrets().unwrap();
+    assert_eq!(sandbox.machine.show_bus().unwrap().queues.len(), 1);
+}
+
+#[test]
+fn an_inventory_that_makes_no_sense_is_refused_and_leaves_nothing() {
+    let rows = [
+        ("queue: {}", "unknown field `queue`"),
+        ("bus: {limits: 3}", "unknown field `limits`"),
+        ("bus: {secret_twice: sometimes}", "unknown variant `sometimes`"),
+        ("cards: {'28': {typ: CEX8P}}", "unknown field `typ`"),
+        ("cards: {'28': {type: CEX9P}}", "CEX9P"),
+        ("cards: {'028': {}}", "'028' is no card"),
+        ("queues: {'28.14': {}}", "'28.14' is no queue"),
+        ("queues: {'28.0014': {mk: A}}", "queue 28.0014: 'A' is neither"),
+        ("queues: {'28.0014': {mk: abcd}}", "'abcd' is neither"),
+        ("queues: {'28.0014': {state: busy}}", "'busy' is no state"),
+        ("queues: {'28.0014': {assoc_end: soon}}", "'soon' is no end"),
+        ("queues: {'28.0014': {reset: 5}}", "unknown field `reset`"),
+        ("{cards: {'00': {type: CEX8A}}, queues: {'00.0001': {state: associated 1}}}", "00.0001"),
+        ("{cards: {'08': {type: CEX8C}}, queues: {'08.0001': {state: bound}}}", "08.0001"),
+        ("{inventory: {queues: {}}, queues: {}}", "not both"),
+        ("faults: [{op: binding, act: EIO}]", "'binding' is no operation"),
+        ("faults: [{op: bind, act: sometimes}]", "'sometimes'"),
+        ("faults: [{op: bind, queue: '2800', act: EIO}]", "'2800'"),
+        ("{queues: {'28.0014': {}}, events: [{at_ms: 5, event: leave, queue: '28.0014'}]}", "'leave'"),
+        ("{queues: {'28.0014': {}}, events: [{event: take, queue: '28.0014'}]}", "needs 'at_ms' or 'after'"),
+        ("{queues: {'28.0014': {}}, events: [{at_ms: 5, event: take}]}", "needs 'queue' or 'card'"),
+        (
+            "{queues: {'28.0014': {}}, events: [{at_ms: 5, event: take, queue: '28.0015'}]}",
+            "'28.0015' is not on the bus",
+        ),
+        ("{queues: {'28.0014': {}}, events: [{at_ms: 5, event: mk B, queue: '28.0014'}]}", "'B' is neither"),
+    ];
+    for (inventory, words) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Machine::init(folder.path(), Some(inventory)).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        let text = format!("{error}: {cause}");
+        assert!(text.contains(words), "{inventory}: {text}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{inventory}");
+    }
 }
 
 #[test]

@@ -1,0 +1,180 @@
+//! The bus on disk: its state, the clock, and the log of writes.
+//!
+//! Whoever works with the bus holds the machine's lock. A line goes into the log before the state is saved, and the
+//! state says how long the log is: so what a killed process leaves is the state before its call, or the one after it
+//! with its line.
+
+use super::bus::Bus;
+use super::events::{Event, Target};
+use super::log::{self, LoggedWrite};
+use super::terms::Millis;
+use crate::machine::Turn;
+use crate::{Error, Machine};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const FILE: &str = "ap.json";
+
+/// What lasts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    /// How often it was saved. First, so that the beginning of the file tells it.
+    serial: u64,
+    /// Milliseconds from 1970 to when the bus came up.
+    began: Millis,
+    /// How far its clock was put forward.
+    ahead: Millis,
+    /// How many bytes of the log belong to this.
+    log: u64,
+    /// The bus.
+    pub(crate) bus: Bus,
+}
+
+/// The beginning of the file, with [`Saved::serial`]: tells one content from all others.
+type Stamp = [u8; 48];
+
+/// The bus of a machine, for one process.
+#[derive(Debug)]
+pub(crate) struct Store {
+    machine: Machine,
+    cached: Mutex<Option<(Stamp, Saved)>>,
+}
+
+/// The bus for as long as the lock is held.
+pub(crate) struct Held<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) turn: &'a Turn<'a>,
+    pub(crate) now: Millis,
+    pub(crate) bus: &'a mut Bus,
+    written: Option<LoggedWrite>,
+}
+
+impl Held<'_> {
+    /// Notes a write, to be saved with all else.
+    pub(crate) fn log(&mut self, path: &str, text: &[u8], result: Result<(), nix::errno::Errno>) {
+        let result = result.map_or_else(|errno| format!("{errno:?}"), |()| "ok".into());
+        let text = String::from_utf8_lossy(text).into_owned();
+        self.written = Some(LoggedWrite { ms: self.now, path: path.into(), text, result });
+        self.bus.count_write(self.now);
+    }
+}
+
+impl Store {
+    pub(crate) fn new(machine: Machine) -> Self {
+        Self { machine, cached: Mutex::new(None) }
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Does something with the bus as it is now, alone among all processes.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Held<'_>) -> Result<R, Error>) -> Result<R, Error> {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.machine.turn()?;
+        let folder = self.machine.folder();
+        let stamp = stamp(folder)?;
+        let before = match cached.take() {
+            Some((known, saved)) if known == stamp => saved,
+            _ => turn.load(FILE)?,
+        };
+        let mut after = before.clone();
+        let now = after.now();
+        after.bus.advance(now);
+        let mut held = Held { machine: &self.machine, turn: &turn, now, bus: &mut after.bus, written: None };
+        let result = work(&mut held)?;
+        if let Some(line) = held.written {
+            after.log = log::append(folder, after.log, &line)?;
+        }
+        if after != before {
+            after.save(&turn)?;
+            *cached = Some((self::stamp(folder)?, after));
+        } else {
+            *cached = Some((stamp, before));
+        }
+        Ok(result)
+    }
+}
+
+impl Saved {
+    fn now(&self) -> Millis {
+        unix_time().saturating_sub(self.began) + self.ahead
+    }
+
+    fn save(&mut self, turn: &Turn<'_>) -> Result<(), Error> {
+        self.serial += 1;
+        turn.save(FILE, self)
+    }
+}
+
+impl Machine {
+    /// Lets the host, or somebody else, do something on the AP bus.
+    ///
+    /// # Errors
+    /// [`Error::Event`], [`Error::File`], [`Error::Content`].
+    pub fn happen(&self, event: &Event, target: Target) -> Result<(), Error> {
+        Store::new(self.clone()).with(|held| {
+            held.bus.check(event, target).map_err(Error::Event)?;
+            held.bus.happen(held.now, event, target);
+            Ok(())
+        })
+    }
+
+    /// Puts the clock of the AP bus forward.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Content`].
+    pub fn let_pass(&self, time: Millis) -> Result<(), Error> {
+        let turn = self.turn()?;
+        let mut saved: Saved = turn.load(FILE)?;
+        saved.ahead += time;
+        let now = saved.now();
+        saved.bus.advance(now);
+        saved.save(&turn)
+    }
+
+    /// All writes to attributes of the AP bus, in order.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Content`].
+    pub fn writes(&self) -> Result<Vec<LoggedWrite>, Error> {
+        let turn = self.turn()?;
+        log::read(self.folder(), turn.load::<Saved>(FILE)?.log)
+    }
+
+    /// The bus as it is now.
+    pub(crate) fn bus(&self) -> Result<Bus, Error> {
+        Store::new(self.clone()).with(|held| Ok(held.bus.clone()))
+    }
+
+    /// The guest starts again.
+    pub(crate) fn reboot_bus(&self, turn: &Turn<'_>) -> Result<(), Error> {
+        let mut saved: Saved = turn.load(FILE)?;
+        saved.bus.reboot();
+        // Whatever was timed is over, so the bus has its own time again.
+        saved.began = unix_time();
+        saved.ahead = 0;
+        saved.save(turn)
+    }
+}
+
+/// Writes the bus of a new machine.
+pub(crate) fn begin(folder: &Path, bus: Bus) -> Result<(), Error> {
+    crate::machine::store(folder, FILE, &Saved { serial: 0, began: unix_time(), ahead: 0, log: 0, bus })
+}
+
+fn unix_time() -> Millis {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn stamp(folder: &Path) -> Result<Stamp, Error> {
+    let mut stamp = [0; 48];
+    let mut read = || File::open(folder.join(FILE))?.read_exact(&mut stamp);
+    read().map_err(|source: io::Error| Error::File { file: FILE, source })?;
+    Ok(stamp)
+}
