@@ -2,6 +2,7 @@
 
 mod demo;
 mod run;
+mod scenario;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -38,6 +39,9 @@ enum Command {
         /// What the machine has: limits, secrets, cards, queues, faults
         #[arg(long, value_name = "FILE")]
         inventory: Option<PathBuf>,
+        /// FILE is a list of scenarios, see 'pvsim scenario': make the machine of this row
+        #[arg(long, value_name = "ID", requires = "inventory")]
+        row: Option<String>,
     },
     /// Run a program in the guest: any that is linked dynamically, with all that it starts. Ends as the program does
     Run {
@@ -81,6 +85,8 @@ enum Command {
     },
     /// Order that something goes wrong
     Fault(FaultArguments),
+    /// Run pvapconfig in each machine of a list, and compare what comes out of it
+    Scenario(scenario::Arguments),
     /// Walk through the whole story with the real programs, in a folder that is removed afterwards
     Demo,
     /// Decode an add-secret or attestation request as the machine would, secrets included
@@ -145,7 +151,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run { dir, program } => return run::run(&dir, &program),
         Command::Shell { dir } => return run::shell(&dir),
-        Command::Init { dir, inventory } => init(&dir, inventory.as_deref()),
+        Command::Init { dir, inventory, row } => init(&dir, inventory.as_deref(), row.as_deref()),
+        Command::Scenario(arguments) => return scenario::run(&arguments),
         Command::Show { dir, format } => show(&dir, format),
         Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
         Command::Ap { dir, event } => ap(&Machine::open(&dir)?, &event),
@@ -156,10 +163,14 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     .map(|()| ExitCode::SUCCESS)
 }
 
-fn init(dir: &Path, inventory: Option<&Path>) -> anyhow::Result<()> {
-    let inventory = inventory
-        .map(|file| std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display())))
-        .transpose()?;
+fn init(dir: &Path, inventory: Option<&Path>, row: Option<&str>) -> anyhow::Result<()> {
+    let inventory = match (inventory, row) {
+        (Some(file), Some(row)) => Some(scenario::List::read(file)?.inventory(row)?),
+        (Some(file), None) => {
+            Some(std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?)
+        }
+        (None, _) => None,
+    };
     Machine::init(dir, inventory.as_deref())?;
     Ok(())
 }

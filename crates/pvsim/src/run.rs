@@ -72,7 +72,7 @@ fn wait(child: &mut Child) -> anyhow::Result<ExitCode> {
 }
 
 /// An error of the simulator itself, which the program only sees as an I/O error.
-fn report(error: &Error) {
+pub(crate) fn report(error: &Error) {
     let mut line = format!("pvsim: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
