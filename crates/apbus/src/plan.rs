@@ -22,6 +22,7 @@ mod actions;
 mod fit;
 mod matching;
 mod offers;
+mod places;
 mod reasons;
 mod search;
 
@@ -30,6 +31,7 @@ pub use reasons::{LeftOut, Obstacle, Unsatisfied};
 
 use crate::{Apqn, AssociationSecret, Entry, MasterKey, Mkvp, Mode, Queue};
 use fit::Ground;
+use offers::Offer;
 use std::collections::HashMap;
 
 /// What is wanted and what is there.
@@ -90,19 +92,10 @@ pub struct Assignment {
 /// Finds the best assignment.
 pub fn plan(problem: &Problem<'_>) -> Plan {
     let ground = Ground::new(problem);
-    let rows = offers::rows(&ground);
-    let found = search::best(&rows, ground.limit());
-    let chosen: Vec<Option<&offers::Offer>> = found.chosen(&rows, problem.entries.len());
-    let assignments: Vec<_> = chosen
-        .iter()
-        .map(|offer| {
-            offer.map(|offer| Assignment {
-                queue: ground.queue(offer.queue).apqn,
-                secret: offer.secret,
-                kept: offer.kept,
-            })
-        })
-        .collect();
+    let found = search::best(&offers::rows(&ground), ground.limit(), problem.entries.len());
+    let assign =
+        |offer: &Offer| Assignment { queue: ground.queue(offer.queue).apqn, secret: offer.secret, kept: offer.kept };
+    let assignments: Vec<_> = found.chosen.iter().map(|offer| offer.as_ref().map(assign)).collect();
     let actions = actions::actions(&ground, &assignments);
     let (assignments, left_out) = reasons::explain(&ground, &assignments);
     Plan { assignments, left_out, actions, exact: found.exact }

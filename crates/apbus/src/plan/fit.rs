@@ -1,7 +1,7 @@
 //! Whether a queue fits an entry, whatever the others get.
 
 use super::{Barred, Obstacle, Problem};
-use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SecretId, State, Wanted};
+use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SecretId, SerialNumber, State, Wanted};
 use std::collections::{HashMap, HashSet};
 
 /// A problem, with what is looked up often.
@@ -16,6 +16,21 @@ pub(super) struct Ground<'a> {
     barred_secrets: HashSet<(Apqn, u16)>,
     with_master_key: HashMap<Mkvp, Vec<usize>>,
     accelerators: Vec<usize>,
+    /// A number for each serial number, as numbers are compared faster.
+    serial_numbers: HashMap<&'a SerialNumber, usize>,
+    /// The one of each queue.
+    serial_number_of: Vec<Option<usize>>,
+}
+
+/// What an entry needs, looked up once.
+#[derive(Clone, Copy)]
+pub(super) struct Need<'a> {
+    is_ep11: bool,
+    mingen: Option<Generation>,
+    /// If it names a card, the number of that card's serial number, if any queue is on it.
+    card: Option<Option<usize>>,
+    /// The indices of its secret, lowest first. None for an accelerator.
+    indices: &'a [u16],
 }
 
 /// How a queue would serve an entry.
@@ -23,6 +38,19 @@ pub(super) struct Ground<'a> {
 pub(super) struct Fit {
     pub(super) secret: Option<u16>,
     pub(super) kept: bool,
+}
+
+/// Why a queue does not fit an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    Illicit,
+    Gone,
+    Offline,
+    OtherCard,
+    TooOld,
+    NotBindable,
+    NoSecret,
+    NotAssociable,
 }
 
 /// What makes entries equal, for a planner.
@@ -58,10 +86,27 @@ impl<'a> Ground<'a> {
                 _ => {}
             }
         }
+        let mut serial_numbers = HashMap::new();
+        let serial_number_of = queues.iter().map(|queue| {
+            let next = serial_numbers.len();
+            queue.serialnr.as_ref().map(|serialnr| *serial_numbers.entry(serialnr).or_insert(next))
+        });
+        let serial_number_of = serial_number_of.collect();
         // More than there are entries cannot be used.
         let limit = problem.limit.min(problem.entries.len());
         let entries = problem.entries;
-        Self { entries, queues, limit, indices, barred_queues, barred_secrets, with_master_key, accelerators }
+        Self {
+            entries,
+            queues,
+            limit,
+            indices,
+            barred_queues,
+            barred_secrets,
+            with_master_key,
+            accelerators,
+            serial_numbers,
+            serial_number_of,
+        }
     }
 
     /// How many queues may be used.
@@ -95,35 +140,63 @@ impl<'a> Ground<'a> {
         self.barred_queues.contains(&queue)
     }
 
-    /// How one of the [`Self::candidates`] would serve the entry.
-    pub(super) fn fit(&self, entry: &Entry, queue: &Queue) -> Result<Fit, Obstacle> {
-        match queue.state {
-            State::Illicit => return Err(Obstacle::Illicit),
-            State::Gone => return Err(Obstacle::Gone),
-            State::Offline => return Err(Obstacle::Offline),
-            State::Unbound | State::Bound | State::Pending | State::Associated(_) | State::Broken => {}
-        }
-        if let Wanted::Ep11 { serialnr: Some(serialnr), .. } = &entry.wanted {
-            if queue.serialnr.as_ref() != Some(serialnr) {
-                return Err(Obstacle::OtherCard(queue.serialnr.clone()));
+    pub(super) fn need<'b>(&'b self, entry: &'b Entry) -> Need<'b> {
+        let mingen = entry.mingen;
+        match &entry.wanted {
+            Wanted::Accelerator => Need { is_ep11: false, mingen, card: None, indices: &[] },
+            Wanted::Ep11 { serialnr, secret, .. } => {
+                let card = serialnr.as_ref().map(|serialnr| self.serial_numbers.get(serialnr).copied());
+                Need { is_ep11: true, mingen, card, indices: self.indices(secret) }
             }
         }
-        if entry.mingen.is_some_and(|mingen| queue.generation < mingen) {
-            return Err(Obstacle::TooOld(queue.generation));
+    }
+
+    /// How one of the [`Self::candidates`] would serve the entry.
+    pub(super) fn fit(&self, need: &Need<'_>, number: usize) -> Result<Fit, Misfit> {
+        let queue = self.queue(number);
+        match queue.state {
+            State::Illicit => return Err(Misfit::Illicit),
+            State::Gone => return Err(Misfit::Gone),
+            State::Offline => return Err(Misfit::Offline),
+            State::Unbound | State::Bound | State::Pending | State::Associated(_) | State::Broken => {}
+        }
+        if need.card.is_some_and(|card| card.is_none() || card != self.serial_number_of[number]) {
+            return Err(Misfit::OtherCard);
+        }
+        if need.mingen.is_some_and(|mingen| queue.generation < mingen) {
+            return Err(Misfit::TooOld);
         }
         if self.is_barred(queue.apqn) {
-            return Err(Obstacle::NotBindable);
+            return Err(Misfit::NotBindable);
         }
-        let Wanted::Ep11 { secret, .. } = &entry.wanted else {
+        if !need.is_ep11 {
             return Ok(Fit { secret: None, kept: queue.state == State::Bound });
-        };
-        let indices = self.indices(secret);
+        }
+        if need.indices.is_empty() {
+            return Err(Misfit::NoSecret);
+        }
         if let State::Associated(index) = queue.state {
-            if indices.contains(&index) {
+            if need.indices.contains(&index) {
                 return Ok(Fit { secret: Some(index), kept: true });
             }
         }
-        let index = indices.iter().find(|index| !self.barred_secrets.contains(&(queue.apqn, **index)));
-        index.map(|index| Fit { secret: Some(*index), kept: false }).ok_or(Obstacle::NotAssociable)
+        let index = need.indices.iter().find(|index| !self.barred_secrets.contains(&(queue.apqn, **index)));
+        index.map(|index| Fit { secret: Some(*index), kept: false }).ok_or(Misfit::NotAssociable)
+    }
+}
+
+impl Misfit {
+    /// In words for people who know the queue.
+    pub(super) fn obstacle(self, queue: &Queue) -> Obstacle {
+        match self {
+            Self::Illicit => Obstacle::Illicit,
+            Self::Gone => Obstacle::Gone,
+            Self::Offline => Obstacle::Offline,
+            Self::OtherCard => Obstacle::OtherCard(queue.serialnr.clone()),
+            Self::TooOld => Obstacle::TooOld(queue.generation),
+            Self::NotBindable => Obstacle::NotBindable,
+            Self::NoSecret => Obstacle::NoSecret,
+            Self::NotAssociable => Obstacle::NotAssociable,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Why an entry has no queue, and a queue no entry.
 
 use super::Assignment;
-use super::fit::{Demand, Ground, demand};
+use super::fit::{Demand, Ground, Need, demand};
 use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SecretId, SerialNumber, State, Wanted};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -120,8 +120,9 @@ pub(super) fn explain(ground: &Ground<'_>, assignments: &[Option<Assignment>]) -
     });
     let explained = explained.collect();
     let asking = Asking::new(ground, assignments);
-    let unused = ground.queues().iter().filter(|queue| !in_use.entry_of.contains_key(&queue.apqn));
-    let left_out = unused.map(|queue| (queue.apqn, left_out(ground, &in_use, &asking, assignments, queue)));
+    let is_unused = |(_, queue): &(usize, &&Queue)| !in_use.entry_of.contains_key(&queue.apqn);
+    let unused = ground.queues().iter().enumerate().filter(is_unused);
+    let left_out = unused.map(|(number, queue)| (queue.apqn, left_out(ground, &in_use, &asking, number)));
     (explained, left_out.collect())
 }
 
@@ -143,10 +144,12 @@ fn unsatisfied(ground: &Ground<'_>, in_use: &Use, entry: &Entry) -> Unsatisfied 
         };
     }
     let (mut fitting, mut others) = (Vec::new(), Vec::new());
-    for queue in candidates.iter().map(|number| ground.queue(*number)) {
-        match ground.fit(entry, queue) {
+    let need = ground.need(entry);
+    for number in candidates {
+        let queue = ground.queue(*number);
+        match ground.fit(&need, *number) {
             Ok(_) => fitting.push((queue.apqn, in_use.obstacle(entry, queue))),
-            Err(obstacle) if others.len() < MOST_NAMED => others.push((queue.apqn, obstacle)),
+            Err(misfit) if others.len() < MOST_NAMED => others.push((queue.apqn, misfit.obstacle(queue))),
             Err(_) => {}
         }
         if fitting.len() >= MOST_NAMED {
@@ -162,13 +165,8 @@ fn unsatisfied(ground: &Ground<'_>, in_use: &Use, entry: &Entry) -> Unsatisfied 
     Unsatisfied::Obstacles { mode, queues: fitting, more }
 }
 
-fn left_out(
-    ground: &Ground<'_>,
-    in_use: &Use,
-    asking: &Asking,
-    assignments: &[Option<Assignment>],
-    queue: &Queue,
-) -> LeftOut {
+fn left_out(ground: &Ground<'_>, in_use: &Use, asking: &Asking<'_>, number: usize) -> LeftOut {
+    let queue = ground.queue(number);
     match (queue.mode, queue.state) {
         (Mode::Cca, _) => return LeftOut::Cca,
         (_, State::Illicit) => return LeftOut::Illicit,
@@ -184,19 +182,14 @@ fn left_out(
         (_, MasterKey::Valid(mkvp)) => (asking.master_key.get(&mkvp), LeftOut::MasterKeyNotAsked(mkvp)),
     };
     let mut reason = nobody;
-    for number in entries.into_iter().flatten() {
-        let entry = &ground.entries[*number];
-        let obstacle = match &entry.wanted {
-            Wanted::Ep11 { secret, .. } if ground.indices(secret).is_empty() => Err(Obstacle::NoSecret),
-            _ => ground.fit(entry, queue),
-        };
-        match (obstacle, assignments[*number]) {
-            (Ok(_), None) => return LeftOut::Unfit(*number, in_use.obstacle(entry, queue)),
+    for Ask { entry, need, assigned } in entries.into_iter().flatten() {
+        match (ground.fit(need, number), assigned) {
+            (Ok(_), None) => return LeftOut::Unfit(*entry, in_use.obstacle(&ground.entries[*entry], queue)),
             (Ok(_), Some(other)) if !matches!(reason, LeftOut::Served(..)) => {
-                reason = LeftOut::Served(*number, other.queue);
+                reason = LeftOut::Served(*entry, *other);
             }
-            (Err(obstacle), _) if matches!(reason, LeftOut::NoAcceleratorAsked | LeftOut::MasterKeyNotAsked(_)) => {
-                reason = LeftOut::Unfit(*number, obstacle);
+            (Err(misfit), _) if matches!(reason, LeftOut::NoAcceleratorAsked | LeftOut::MasterKeyNotAsked(_)) => {
+                reason = LeftOut::Unfit(*entry, misfit.obstacle(queue));
             }
             _ => {}
         }
@@ -205,21 +198,31 @@ fn left_out(
 }
 
 /// Which entries ask for what: of those that want the same and are in the same case only the first.
-struct Asking {
-    accelerator: Vec<usize>,
-    master_key: HashMap<Mkvp, Vec<usize>>,
+struct Asking<'a> {
+    accelerator: Vec<Ask<'a>>,
+    master_key: HashMap<Mkvp, Vec<Ask<'a>>>,
 }
 
-impl Asking {
-    fn new(ground: &Ground<'_>, assignments: &[Option<Assignment>]) -> Self {
+struct Ask<'a> {
+    entry: usize,
+    need: Need<'a>,
+    /// The queue that it has.
+    assigned: Option<Apqn>,
+}
+
+impl<'a> Asking<'a> {
+    fn new(ground: &'a Ground<'_>, assignments: &[Option<Assignment>]) -> Self {
         let mut asking = Self { accelerator: Vec::new(), master_key: HashMap::new() };
         let mut known = HashSet::new();
         for (number, (entry, assignment)) in ground.entries.iter().zip(assignments).enumerate() {
-            if known.insert((demand(entry), assignment.is_some())) {
-                match entry.wanted {
-                    Wanted::Accelerator => asking.accelerator.push(number),
-                    Wanted::Ep11 { mkvp, .. } => asking.master_key.entry(mkvp).or_default().push(number),
-                }
+            if !known.insert((demand(entry), assignment.is_some())) {
+                continue;
+            }
+            let assigned = assignment.map(|assignment| assignment.queue);
+            let ask = Ask { entry: number, need: ground.need(entry), assigned };
+            match entry.wanted {
+                Wanted::Accelerator => asking.accelerator.push(ask),
+                Wanted::Ep11 { mkvp, .. } => asking.master_key.entry(mkvp).or_default().push(ask),
             }
         }
         asking

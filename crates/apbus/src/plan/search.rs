@@ -11,39 +11,44 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 /// How many matchings are made at most. Enough for whatever guests with twelve queues have; little enough to take less
 /// than a second.
-const MOST_MATCHINGS: usize = 1000;
+const MOST_MATCHINGS: usize = 4000;
 
 /// What the search has found.
 pub(super) struct Found {
-    /// For each row the position of its offer.
-    taken: Vec<Option<usize>>,
+    /// The offer that each of the entries has.
+    pub(super) chosen: Vec<Option<Offer>>,
     /// Whether it is the best.
     pub(super) exact: bool,
 }
 
-impl Found {
-    /// The offer that each of the `entries` has.
-    pub(super) fn chosen<'a>(&self, rows: &'a [Row], entries: usize) -> Vec<Option<&'a Offer>> {
-        let mut chosen = vec![None; entries];
-        for (row, taken) in rows.iter().zip(&self.taken) {
-            chosen[row.entry] = taken.map(|taken| &row.offers[taken]);
-        }
-        chosen
+/// Finds the best assignment of at most `limit` offers to `entries` entries. There are several ways to say which offers
+/// exclude each other: the one that promises least excludes most from the start, and is the one to start with.
+pub(super) fn best(ways: &[Vec<Row>], limit: usize, entries: usize) -> Found {
+    let start = |rows| (rows, Node::new(rows, limit, BTreeMap::new(), 0));
+    let mut chosen = vec![None; entries];
+    let Some((rows, start)) =
+        ways.iter().map(|rows| start(rows.as_slice())).min_by(|(_, a), (_, b)| a.value.cmp(&b.value))
+    else {
+        return Found { chosen, exact: true };
+    };
+    let (taken, exact) = from(start, rows, limit);
+    for (row, taken) in rows.iter().zip(taken) {
+        chosen[row.entry] = taken.map(|taken| row.offers[taken]);
     }
+    Found { chosen, exact }
 }
 
-/// Finds the best assignment of at most `limit` offers.
-pub(super) fn best(rows: &[Row], limit: usize) -> Found {
-    let mut waiting = BinaryHeap::from([Node::new(rows, limit, BTreeMap::new(), 0)]);
+fn from(start: Node, rows: &[Row], limit: usize) -> (Vec<Option<usize>>, bool) {
+    let mut waiting = BinaryHeap::from([start]);
     let mut made = 1;
     let mut incumbent: Option<(Value, Vec<Option<usize>>)> = None;
     while let Some(node) = waiting.pop() {
         if let Some((value, taken)) = &incumbent {
             if *value >= node.value {
-                return Found { taken: taken.clone(), exact: true };
+                return (taken.clone(), true);
             }
         }
-        let Some(guard) = broken(rows, &node.taken) else { return Found { taken: node.taken, exact: true } };
+        let Some(guard) = broken(rows, &node.taken) else { return (node.taken, true) };
         let repaired = repaired(rows, limit, &node.taken);
         let value = Value::of(rows, &repaired);
         if incumbent.as_ref().is_none_or(|(best, _)| value > *best) {
@@ -59,8 +64,7 @@ pub(super) fn best(rows: &[Row], limit: usize) -> Found {
             made += 1;
         }
     }
-    let taken = incumbent.map_or_else(|| vec![None; rows.len()], |(_, taken)| taken);
-    Found { taken, exact: false }
+    (incumbent.map_or_else(|| vec![None; rows.len()], |(_, taken)| taken), false)
 }
 
 /// How good an assignment is: greater is better.
