@@ -148,16 +148,14 @@ fn unsatisfied(ground: &Ground<'_>, in_use: &Use, entry: &Entry) -> Unsatisfied 
     for number in candidates {
         let queue = ground.queue(*number);
         match ground.fit(&need, *number) {
-            Ok(_) => fitting.push((queue.apqn, in_use.obstacle(entry, queue))),
+            Ok(_) => match in_use.obstacle(entry, queue) {
+                Obstacle::Limit(limit) => return Unsatisfied::Limit(limit),
+                obstacle if fitting.len() < MOST_NAMED => fitting.push((queue.apqn, obstacle)),
+                _ => {}
+            },
             Err(misfit) if others.len() < MOST_NAMED => others.push((queue.apqn, misfit.obstacle(queue))),
             Err(_) => {}
         }
-        if fitting.len() >= MOST_NAMED {
-            break;
-        }
-    }
-    if fitting.iter().any(|(_, obstacle)| matches!(obstacle, Obstacle::Limit(_))) {
-        return Unsatisfied::Limit(in_use.limit);
     }
     fitting.extend(others);
     fitting.truncate(MOST_NAMED);
