@@ -7,20 +7,37 @@
 /// SC34-7721).
 pub const MAX_QUEUES: usize = 12;
 
-mod apqn;
 pub mod config;
-mod entry;
-mod generation;
-mod mkvp;
 pub mod plan;
+pub mod text;
+
+mod apqn;
+mod attribute;
+mod bus;
+mod clock;
+mod converge;
+mod entry;
+mod error;
+mod generation;
+mod inventory;
+mod listing;
+mod mkvp;
+mod operate;
 mod queue;
 mod secret;
 mod serial;
 
 pub use apqn::{Apqn, InvalidApqn};
+pub use bus::{Bindings, Bus};
+pub use clock::{Clock, timeout};
+pub use converge::{Event, Executor, Failure, Report, Step, Task};
 pub use entry::{Entry, Wanted};
+pub use error::{Change, Error};
 pub use generation::{Generation, InvalidGeneration};
+pub use inventory::{Inventory, Note};
+pub use listing::{CardListing, DeviceListing, Functions, QueueListing};
 pub use mkvp::{InvalidMkvp, Mkvp};
+pub use operate::{Operator, Waiting};
 pub use queue::{MasterKey, Mode, Queue, State};
 pub use secret::{AssociationSecret, InvalidSecretId, SecretId};
 pub use serial::{InvalidSerialNumber, SerialNumber};

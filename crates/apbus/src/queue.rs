@@ -1,6 +1,7 @@
 //! What is there.
 
 use crate::{Apqn, Generation, Mkvp, SerialNumber};
+use std::fmt;
 
 /// What a card, and so each of its queues, can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,4 +61,26 @@ pub struct Queue {
     pub master_key: MasterKey,
     /// Of an EP11 card, of which a queue is bound.
     pub serialnr: Option<SerialNumber>,
+}
+
+impl State {
+    /// Whether the queue is bound, so that its card can be asked through it.
+    pub fn is_bound(self) -> bool {
+        matches!(self, Self::Bound | Self::Pending | Self::Associated(_))
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unbound => f.write_str("unbound"),
+            Self::Bound => f.write_str("bound"),
+            Self::Pending => f.write_str("bound, with an association pending"),
+            Self::Associated(index) => write!(f, "associated {index}"),
+            Self::Illicit => f.write_str("illicit"),
+            Self::Gone => f.write_str("gone"),
+            Self::Offline => f.write_str("offline"),
+            Self::Broken => f.write_str("in error"),
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Association secrets, as far as a queue is concerned.
 
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
@@ -19,6 +20,13 @@ pub struct AssociationSecret {
     pub id: SecretId,
     /// Its index in the store, which is what a queue is associated with.
     pub index: u16,
+}
+
+impl SecretId {
+    /// The id of the association secret with this name: the SHA-256 of it.
+    pub fn of_name(name: &str) -> Self {
+        Self(Sha256::digest(name).into())
+    }
 }
 
 impl fmt::Display for SecretId {

@@ -17,6 +17,15 @@ pub enum Action {
     Associate(Apqn, u16),
 }
 
+impl Action {
+    /// The queue that it is about.
+    pub fn queue(self) -> Apqn {
+        match self {
+            Self::Unbind(queue) | Self::Bind(queue) | Self::Associate(queue, _) => queue,
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

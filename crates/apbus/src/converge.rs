@@ -1,0 +1,189 @@
+//! From what is there to what is wanted: look, plan, act, and look again, until nothing is left to do.
+//!
+//! ```text
+//! inventory ─ settle ─ probe ─┬─ plan ─ unbind what nobody wants ─ bind and associate ─┐
+//!                             └──────────────── look again ←───────────────────────────┘
+//! ```
+//!
+//! Nothing is remembered between two runs, so a run that was killed is simply done again. What did not work in this
+//! run is barred, and the planner looks for something else.
+
+mod parallel;
+mod probe;
+mod report;
+mod serve;
+
+pub use report::{Event, Failure, Report, Step};
+
+use crate::plan::{Action, Barred, Plan, Problem, plan, unbind_all};
+use crate::{Apqn, AssociationSecret, Bus, Clock, Entry, Error, MAX_QUEUES, MasterKey, Mode, Queue, SerialNumber};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A plan is carried out at once; another one is needed only when something failed or changed meanwhile.
+const MOST_ROUNDS: usize = 16;
+
+/// What is to be had.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    /// The entries of the configuration file.
+    pub entries: &'a [Entry],
+    /// The association secrets that the ultravisor has.
+    pub secrets: &'a [AssociationSecret],
+}
+
+/// Carries out tasks. Tells `watch`, on the thread of the caller, what it does.
+pub struct Executor<'a> {
+    bus: &'a Bus,
+    clock: &'a dyn Clock,
+    watch: &'a mut dyn FnMut(Event<'_>),
+    /// What bound queues told before they were unbound again.
+    known: BTreeMap<Apqn, (MasterKey, Option<SerialNumber>)>,
+    /// Bound by this run to be looked at.
+    probed: BTreeSet<Apqn>,
+    /// Unbound by this run: their drivers may not be ready yet.
+    released: BTreeSet<Apqn>,
+    barred: Vec<Barred>,
+    failures: Vec<Failure>,
+    noted: BTreeSet<String>,
+    limit: usize,
+}
+
+impl<'a> Executor<'a> {
+    /// An executor on `bus`.
+    pub fn new(bus: &'a Bus, clock: &'a dyn Clock, watch: &'a mut dyn FnMut(Event<'_>)) -> Self {
+        Self {
+            bus,
+            clock,
+            watch,
+            known: BTreeMap::new(),
+            probed: BTreeSet::new(),
+            released: BTreeSet::new(),
+            barred: Vec::new(),
+            failures: Vec::new(),
+            noted: BTreeSet::new(),
+            limit: MAX_QUEUES,
+        }
+    }
+
+    /// Does what `task` needs. What fails is undone and reported; the rest goes on.
+    ///
+    /// # Errors
+    /// [`Error::DoubledMasterKey`], [`Error::Read`] of the bus. Nothing but probing was done then, and that is undone.
+    pub fn apply(mut self, task: Task<'_>) -> Result<Report, Error> {
+        let queues = self.prepare(task, false)?;
+        self.carry_out(task, queues)
+    }
+
+    /// Finds out what [`Executor::apply`] would do. Queues whose master key must be known are bound for that, and
+    /// unbound again.
+    ///
+    /// # Errors
+    /// As [`Executor::apply`].
+    pub fn rehearse(mut self, task: Task<'_>) -> Result<Report, Error> {
+        let queues = self.prepare(task, true)?;
+        let plan = self.plan(task, &queues);
+        self.announce_kept(&plan, &queues);
+        for step in steps(&plan) {
+            (self.watch)(Event::Step(step));
+        }
+        // A run that can do nothing for any entry undoes its looking, too.
+        self.restore(plan.assignments.iter().all(Result::is_err));
+        Ok(Report::new(plan, queues, self.failures, true))
+    }
+
+    /// Unbinds every bound queue; with `rehearsal`, only says which.
+    ///
+    /// # Errors
+    /// [`Error::Read`] of the bus.
+    pub fn unbind_all(mut self, rehearsal: bool) -> Result<Report, Error> {
+        let queues = self.look()?;
+        let bound: Vec<_> = unbind_all(&queues).into_iter().map(|action| with_mode(action.queue(), &queues)).collect();
+        if rehearsal {
+            bound.iter().for_each(|&(apqn, _)| (self.watch)(Event::Step(Step::Release(apqn))));
+        } else {
+            self.release(&bound, Some(Step::Release));
+        }
+        let plan = self.plan(Task { entries: &[], secrets: &[] }, &queues);
+        Ok(Report::new(plan, queues, self.failures, rehearsal))
+    }
+
+    fn prepare(&mut self, task: Task<'_>, rehearsal: bool) -> Result<Vec<Queue>, Error> {
+        let prepared = self.look_closely(task, rehearsal);
+        if prepared.is_err() {
+            self.restore(true);
+        }
+        prepared
+    }
+
+    fn carry_out(mut self, task: Task<'_>, mut queues: Vec<Queue>) -> Result<Report, Error> {
+        let mut plan = self.plan(task, &queues);
+        self.announce_kept(&plan, &queues);
+        for _ in 0..MOST_ROUNDS {
+            let actions = steps(&plan);
+            if actions.is_empty() {
+                break;
+            }
+            self.act(task, &plan, &queues, &actions);
+            queues = self.look()?;
+            plan = self.plan(task, &queues);
+        }
+        self.restore(true);
+        Ok(Report::new(plan, queues, self.failures, false))
+    }
+
+    /// Reads all queues, and adds what is known of those that do not tell it now.
+    fn look(&mut self) -> Result<Vec<Queue>, Error> {
+        let inventory = self.bus.inventory()?;
+        for note in &inventory.notes {
+            if self.noted.insert(note.to_string()) {
+                (self.watch)(Event::Note(note));
+            }
+        }
+        self.limit = MAX_QUEUES.saturating_sub(inventory.out_of_reach);
+        let mut queues = inventory.queues;
+        for queue in &mut queues {
+            if queue.state.is_bound() && queue.master_key != MasterKey::Unknown {
+                self.known.insert(queue.apqn, (queue.master_key, queue.serialnr.clone()));
+            } else if let Some((master_key, serialnr)) = self.known.get(&queue.apqn) {
+                queue.master_key = *master_key;
+                queue.serialnr = queue.serialnr.take().or_else(|| serialnr.clone());
+            }
+        }
+        Ok(queues)
+    }
+
+    fn plan(&self, task: Task<'_>, queues: &[Queue]) -> Plan {
+        let Task { entries, secrets } = task;
+        plan(&Problem { entries, queues, secrets, limit: self.limit, barred: &self.barred })
+    }
+
+    fn announce_kept(&mut self, plan: &Plan, queues: &[Queue]) {
+        for (entry, assignment) in plan.assignments.iter().enumerate() {
+            let Some(kept) = assignment.as_ref().ok().filter(|assignment| assignment.kept) else { continue };
+            let (apqn, mode) = with_mode(kept.queue, queues);
+            (self.watch)(Event::Step(Step::Keep { apqn, mode, entry }));
+        }
+    }
+
+    /// Unbinds again what this run has bound only to look at it, and has no use for.
+    fn restore(&mut self, announced: bool) {
+        let probed: Vec<_> = std::mem::take(&mut self.probed).into_iter().map(|apqn| (apqn, Mode::Ep11)).collect();
+        self.release(&probed, announced.then_some(Step::Restore));
+    }
+}
+
+/// What is to be done, in this order.
+fn steps(plan: &Plan) -> Vec<Step> {
+    let entry = |apqn| plan.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|it| it.queue == apqn));
+    let of_entry = |apqn| entry(apqn).unwrap_or_default();
+    let step = |action| match action {
+        Action::Unbind(apqn) => Step::Release(apqn),
+        Action::Bind(apqn) => Step::Bind { apqn, entry: of_entry(apqn) },
+        Action::Associate(apqn, index) => Step::Associate { apqn, index, entry: of_entry(apqn) },
+    };
+    plan.actions.iter().copied().map(step).collect()
+}
+
+fn with_mode(apqn: Apqn, queues: &[Queue]) -> (Apqn, Mode) {
+    (apqn, queues.iter().find(|queue| queue.apqn == apqn).map_or(Mode::Ep11, |queue| queue.mode))
+}

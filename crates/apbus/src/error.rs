@@ -1,0 +1,183 @@
+//! What can go wrong on the bus.
+
+use crate::{Apqn, Mkvp, SerialNumber, State};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why something on the AP bus did not work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No AP bus.
+    #[error(
+        "AP bus support missing (path {} is invalid): the guest needs the kernel's AP bus and queues passed through to it",
+        .0.display()
+    )]
+    NoBus(PathBuf),
+    /// Queues of this bus cannot be bound.
+    #[error("Missing AP bus feature APSB (SE AP pass-through not enabled ?): the bus has '{features}'")]
+    NoSecureBinding {
+        /// What the bus has instead.
+        features: String,
+    },
+    /// A file or folder that cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The attribute.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An attribute that cannot be written.
+    #[error("cannot write '{value}' to {}{}", path.display(), meaning(source))]
+    Write {
+        /// The attribute.
+        path: PathBuf,
+        /// What was to be written.
+        value: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// An attribute with a text that has no meaning.
+    #[error("{} reads '{text}', which is not {wanted}", path.display())]
+    Text {
+        /// The attribute.
+        path: PathBuf,
+        /// What it reads.
+        text: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// A queue that is not in the state that an operation needs.
+    #[error("queue {apqn} is {state}, so it cannot be {operation}")]
+    WrongState {
+        /// The queue.
+        apqn: Apqn,
+        /// Its state.
+        state: State,
+        /// What was to be done: `bound`, `associated`.
+        operation: &'static str,
+    },
+    /// An operation that takes too long.
+    #[error("queue {apqn} is not {operation} after {} s: it is {state}", waited.as_secs())]
+    TimeOut {
+        /// The queue.
+        apqn: Apqn,
+        /// What it was waited for: `bound`, `unbound`, `associated`.
+        operation: &'static str,
+        /// Its state now.
+        state: State,
+        /// How long.
+        waited: Duration,
+    },
+    /// An association that the firmware began and did not complete.
+    #[error(
+        "the firmware could not associate queue {apqn} with the secret of index {index}: it is {state} after {} ms",
+        waited.as_millis()
+    )]
+    AssociationFailed {
+        /// The queue.
+        apqn: Apqn,
+        /// The secret.
+        index: u16,
+        /// What became of the queue.
+        state: State,
+        /// How long it was running.
+        waited: Duration,
+    },
+    /// An association that ended with a secret that nobody asked for.
+    #[error("queue {apqn} is associated with the secret of index {found} instead of {index}")]
+    OtherSecret {
+        /// The queue.
+        apqn: Apqn,
+        /// The secret it should have.
+        index: u16,
+        /// The secret it has.
+        found: u16,
+    },
+    /// A queue that is not the one any more that was planned with.
+    #[error("queue {apqn} changed while it was not bound: {what}")]
+    Changed {
+        /// The queue.
+        apqn: Apqn,
+        /// What is different.
+        what: Change,
+    },
+    /// The same master key twice on a card.
+    #[error(
+        "APQN {first} and APQN {second} have same MKVP {mkvp}: a card must not have a master key in two domains, so \
+         nothing was changed; take one of the two out of the guest or give it another master key"
+    )]
+    DoubledMasterKey {
+        /// A queue.
+        first: Apqn,
+        /// Another one of that card.
+        second: Apqn,
+        /// Their master key.
+        mkvp: Mkvp,
+    },
+}
+
+/// What became different.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another master key, or none.
+    MasterKey {
+        /// What was planned with.
+        planned: Mkvp,
+    },
+    /// Another card.
+    SerialNumber {
+        /// What was planned with.
+        planned: SerialNumber,
+    },
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MasterKey { planned } => write!(f, "its master key is not {planned} any more"),
+            Self::SerialNumber { planned } => write!(f, "its card is not {planned} any more"),
+        }
+    }
+}
+
+impl Error {
+    /// The errno of a file operation that failed.
+    pub(crate) fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Read { source, .. } | Self::Write { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// Whether the queue or its attribute is not there any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.errno(), Some(errno::ENOENT | errno::ENODEV))
+    }
+}
+
+/// The errnos of the AP bus (`drivers/s390/crypto/ap_queue.c`). They have these numbers on every architecture of Linux.
+pub(crate) mod errno {
+    pub(crate) const ENOENT: i32 = 2;
+    pub(crate) const EIO: i32 = 5;
+    pub(crate) const EACCES: i32 = 13;
+    pub(crate) const EBUSY: i32 = 16;
+    pub(crate) const ENODEV: i32 = 19;
+    pub(crate) const EINVAL: i32 = 22;
+}
+
+/// What an errno means when it comes from an attribute of a queue.
+fn meaning(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(errno::EACCES) => " (only root may do that)",
+        Some(errno::EBUSY) => " (the queue is still being reset or has work to do)",
+        Some(errno::EINVAL) => " (the queue is not in the state for that)",
+        Some(errno::EIO) => {
+            " (the firmware refused it: no such secret, a secret that the card has already, 12 queues bound, or a queue that does not work)"
+        }
+        Some(errno::ENOENT | errno::ENODEV) => " (the queue has gone)",
+        _ => "",
+    }
+}

@@ -1,0 +1,189 @@
+//! Cards and queues as lszcrypt shows them: every attribute by itself, what is missing stays missing.
+
+use crate::inventory::names;
+use crate::text::{self, BindState};
+use crate::{Apqn, Bus, Error, attribute};
+use std::fs;
+use std::path::Path;
+
+/// A card and its queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardListing {
+    /// Its number.
+    pub card: u8,
+    /// `CEX8P`; none without a driver.
+    pub kind: Option<String>,
+    /// The compatible hardware type: 14 is CEX8.
+    pub hwtype: Option<u32>,
+    /// How many requests it takes at a time.
+    pub depth: Option<u32>,
+    /// What it can do.
+    pub functions: Option<Functions>,
+    /// What it has in common with queues.
+    pub device: DeviceListing,
+    /// Its queues, by number.
+    pub queues: Vec<QueueListing>,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueListing {
+    /// Its name.
+    pub apqn: Apqn,
+    /// What it has in common with cards.
+    pub device: DeviceListing,
+    /// What it can do, with its SE bind state; none if that cannot be read.
+    pub functions: Option<Functions>,
+}
+
+/// What cards and queues have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceListing {
+    /// Whether it is configured.
+    pub config: Option<bool>,
+    /// Whether it is check-stopped.
+    pub chkstop: Option<bool>,
+    /// Whether it is online.
+    pub online: Option<bool>,
+    /// Requests so far.
+    pub requests: Option<u64>,
+    /// Requests in work or waiting.
+    pub pending: Option<u64>,
+    /// The driver that has it.
+    pub driver: Option<String>,
+}
+
+/// The value of `ap_functions` (`union ap_qact_ap_info` and `struct ap_tapq_hwinfo` of the kernel).
+///
+/// | bits, from the left | letter | meaning |
+/// |---|---|---|
+/// | 0 | S | special commands |
+/// | 1, 2 | M, C | RSA with 4096 bits, as modulus and exponent or by Chinese remainders |
+/// | 3, 4, 5 | D, A, X | CCA, accelerator, EP11 |
+/// | 6 | N | extended addressing |
+/// | 7 | H | stateless filtering in hardware |
+/// | 8, 9 | F, R | full or restricted function set |
+/// | 16, 17 | | SE bind state |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Functions(pub u32);
+
+impl Functions {
+    const LETTERS: [char; 10] = ['S', 'M', 'C', 'D', 'A', 'X', 'N', 'H', 'F', 'R'];
+
+    /// The letters of what there is, with `-` for what there is not.
+    pub fn letters(self) -> String {
+        let letter = |(bit, letter): (usize, &char)| if self.has(bit) { *letter } else { '-' };
+        Self::LETTERS.iter().enumerate().map(letter).collect()
+    }
+
+    /// What the card is for.
+    pub fn mode(self) -> &'static str {
+        match [3, 4, 5].map(|bit| self.has(bit)) {
+            [true, _, _] => "CCA-Coproc",
+            [_, true, _] => "Accelerator",
+            [_, _, true] => "EP11-Coproc",
+            _ => "Unknown",
+        }
+    }
+
+    /// The SE bind state of a queue; none if the queue is not in the guest any more.
+    pub fn bind_state(self) -> Option<BindState> {
+        (self.0 != 0).then(|| BindState::of(self.0))
+    }
+
+    fn has(self, bit: usize) -> bool {
+        self.0 << bit & 0x8000_0000 != 0
+    }
+}
+
+impl Bus {
+    /// Lists all cards and queues.
+    ///
+    /// # Errors
+    /// [`Error::Read`] for the folder of all cards.
+    pub fn listing(&self) -> Result<Vec<CardListing>, Error> {
+        let cards = names(self.devices(), |name| u8::from_str_radix(name.strip_prefix("card")?, 16).ok())?;
+        Ok(cards.into_iter().map(|card| self.list_card(card)).collect())
+    }
+
+    fn list_card(&self, card: u8) -> CardListing {
+        let folder = self.card_folder(card);
+        // Taken away meanwhile: a card without queues.
+        let apqns = names(&folder, |name| name.parse::<Apqn>().ok().filter(|apqn| apqn.to_string() == name));
+        let queues = apqns.unwrap_or_default().into_iter().map(|apqn| {
+            let folder = self.queue_folder(apqn);
+            QueueListing { apqn, device: DeviceListing::read(&folder), functions: functions(&folder) }
+        });
+        CardListing {
+            card,
+            kind: text(&folder, "type"),
+            hwtype: number(&folder, "hwtype"),
+            depth: number(&folder, "depth"),
+            functions: functions(&folder),
+            device: DeviceListing::read(&folder),
+            queues: queues.collect(),
+        }
+    }
+}
+
+impl DeviceListing {
+    fn read(folder: &Path) -> Self {
+        let flag = |name| Some(text(folder, name)? == "1");
+        let waiting: [Option<u64>; 2] = [number(folder, "pendingq_count"), number(folder, "requestq_count")];
+        let driver = fs::read_link(folder.join("driver")).ok();
+        Self {
+            config: flag("config"),
+            chkstop: flag("chkstop"),
+            online: flag("online"),
+            requests: number(folder, "request_count"),
+            pending: waiting.into_iter().flatten().reduce(|sum, more| sum.saturating_add(more)),
+            driver: driver.and_then(|link| Some(link.file_name()?.to_str()?.to_owned())),
+        }
+    }
+
+    /// One word for how it is; none if nothing tells.
+    pub fn status(&self) -> Option<&'static str> {
+        match (self.config, self.chkstop, self.online) {
+            (Some(false), _, _) => Some("deconfig"),
+            (_, Some(true), _) => Some("chkstop"),
+            (_, _, Some(true)) => Some("online"),
+            (_, _, Some(false)) => Some("offline"),
+            (_, _, None) => None,
+        }
+    }
+}
+
+fn functions(folder: &Path) -> Option<Functions> {
+    text::functions(&text(folder, "ap_functions")?).map(Functions)
+}
+
+fn number<T: std::str::FromStr>(folder: &Path, name: &str) -> Option<T> {
+    text(folder, name)?.parse().ok()
+}
+
+fn text(folder: &Path, name: &str) -> Option<String> {
+    attribute::read(&folder.join(name)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spells_what_typical_cards_can_do() {
+        let rows = [
+            (0x6a80_0000, "-MC-A-N-F-", "Accelerator", Some(BindState::Usable)),
+            (0x0680_4000, "-----XN-F-", "EP11-Coproc", Some(BindState::Bound)),
+            (0x0680_8000, "-----XN-F-", "EP11-Coproc", Some(BindState::Unbound)),
+            (0x9380_c000, "S--D--NHF-", "CCA-Coproc", Some(BindState::Illicit)),
+            (0, "----------", "Unknown", None),
+        ];
+        for (value, letters, mode, state) in rows {
+            let functions = Functions(value);
+            assert_eq!(
+                (functions.letters().as_str(), functions.mode(), functions.bind_state()),
+                (letters, mode, state)
+            );
+        }
+    }
+}
