@@ -87,6 +87,25 @@ pub enum Error {
         /// Secrets in the store.
         total: u16,
     },
+    /// A file about the ultravisor that cannot be read.
+    #[error("cannot read {}", path.display())]
+    Query {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A file about the ultravisor that says something else than it should.
+    #[error("{} reads '{text}', which is not {wanted}", path.display())]
+    QueryText {
+        /// The file.
+        path: PathBuf,
+        /// What it reads.
+        text: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
     /// Not the textual form of a secret id.
     #[error("is not a secret id: that is 0x and 64 hex digits")]
     SecretId,

@@ -26,6 +26,7 @@ mod driver;
 mod error;
 #[expect(unsafe_code, reason = "the only file that calls ioctl(2)")]
 mod ioctl;
+mod query;
 mod return_code;
 mod secret_list;
 
@@ -33,5 +34,6 @@ pub use device::{AttestInput, Attested, Info, Ultravisor, UvDevice};
 pub use driver::{AttestCall, Driver};
 pub use error::Error;
 pub use ioctl::Kernel;
+pub use query::{Bits, Query, Side};
 pub use return_code::{REASONS, Reason, ReturnCode};
 pub use secret_list::{ListedSecret, SecretId, SecretKind, SecretList};

@@ -1,0 +1,164 @@
+//! What the ultravisor says of itself: `/sys/firmware/uv`, made by the kernel (`arch/s390/kernel/uv.c`).
+//!
+//! | file | text |
+//! |---|---|
+//! | `prot_virt_guest`, `prot_virt_host` | `1` or `0` |
+//! | `query/facilities` | four lines of hex digits without leading zeros, bits counted from the left of 64 |
+//! | `query/feature_indications`, `query/supp_*` | one such line |
+//! | `query/max_*` | a decimal number |
+
+use crate::Error;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// The folder with what the ultravisor says.
+#[derive(Clone, Debug)]
+pub struct Query {
+    folder: PathBuf,
+}
+
+/// A set of bits, counted from the left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bits(u64);
+
+/// Whose side of Secure Execution this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// A Secure Execution guest.
+    Guest,
+    /// A host of such guests.
+    Host,
+    /// Neither.
+    None,
+    /// Both, which cannot be.
+    Both,
+}
+
+impl Query {
+    /// What the ultravisor says below `sysfs`, which is `/sys` but in tests. None where it says nothing at all.
+    pub fn below(sysfs: &Path) -> Option<Self> {
+        let folder = sysfs.join("firmware/uv");
+        folder.is_dir().then_some(Self { folder })
+    }
+
+    /// Whose side this is.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn side(&self) -> Result<Side, Error> {
+        let is = |name| Ok::<_, Error>(self.text(name)?.is_some_and(|text| text.starts_with('1')));
+        Ok(match (is("prot_virt_guest")?, is("prot_virt_host")?) {
+            (true, false) => Side::Guest,
+            (false, true) => Side::Host,
+            (false, false) => Side::None,
+            (true, true) => Side::Both,
+        })
+    }
+
+    /// The first 64 bits of a file below `query/`; none without the file, or with an empty one.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::QueryText`].
+    pub fn bits(&self, name: &str) -> Result<Option<Bits>, Error> {
+        let Some(text) = self.text(&format!("query/{name}"))? else { return Ok(None) };
+        let first = text.lines().next().unwrap_or_default().trim();
+        if first.is_empty() {
+            return Ok(None);
+        }
+        let digits = first.strip_prefix("0x").unwrap_or(first);
+        let bits = u64::from_str_radix(digits, 16).map_err(|_| self.unreadable(name, first, "hex digits"))?;
+        Ok(Some(Bits(bits)))
+    }
+
+    /// The number in a file below `query/`; none without the file, or with an empty one.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::QueryText`].
+    pub fn number(&self, name: &str) -> Result<Option<u64>, Error> {
+        let Some(text) = self.text(&format!("query/{name}"))? else { return Ok(None) };
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| self.unreadable(name, text, "a decimal number"))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        let path = self.folder.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Query { path, source }),
+        }
+    }
+
+    fn unreadable(&self, name: &str, text: &str, wanted: &'static str) -> Error {
+        Error::QueryText { path: self.folder.join("query").join(name), text: text.escape_debug().to_string(), wanted }
+    }
+}
+
+impl Bits {
+    /// Whether this one is on.
+    pub fn has(self, bit: u32) -> bool {
+        bit < 64 && self.0 >> (63 - bit) & 1 == 1
+    }
+
+    /// Those that are on, from the left.
+    pub fn ones(self) -> impl Iterator<Item = u32> {
+        (0..64).filter(move |bit| self.has(*bit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(files: &[(&str, &str)]) -> (tempfile::TempDir, Query) {
+        let sysfs = tempfile::tempdir().unwrap();
+        fs::create_dir_all(sysfs.path().join("firmware/uv/query")).unwrap();
+        for (name, text) in files {
+            fs::write(sysfs.path().join("firmware/uv").join(name), text).unwrap();
+        }
+        let query = Query::below(sysfs.path()).unwrap();
+        (sysfs, query)
+    }
+
+    #[test]
+    fn tells_whose_side_this_is() {
+        for (guest, host, side) in [
+            ("1\n", "0\n", Side::Guest),
+            ("0\n", "1\n", Side::Host),
+            ("0\n", "0\n", Side::None),
+            ("1\n", "1\n", Side::Both),
+        ] {
+            let (_sysfs, query) = query(&[("prot_virt_guest", guest), ("prot_virt_host", host)]);
+            assert_eq!(query.side().unwrap(), side);
+        }
+        assert_eq!(query(&[]).1.side().unwrap(), Side::None);
+    }
+
+    #[test]
+    fn counts_bits_from_the_left_of_64_whatever_zeros_are_missing() {
+        let (_sysfs, query) = query(&[("query/facilities", "c000000200000001\nffff\n"), ("query/short", "1\n")]);
+        let bits = query.bits("facilities").unwrap().unwrap();
+        assert_eq!(bits.ones().collect::<Vec<_>>(), [0, 1, 30, 63]);
+        assert_eq!(query.bits("short").unwrap().unwrap().ones().collect::<Vec<_>>(), [63]);
+        assert!(!bits.has(64));
+    }
+
+    #[test]
+    fn takes_missing_and_empty_files_for_nothing_said() {
+        let (_sysfs, query) = query(&[("query/empty", "\n"), ("query/max_cpus", "247\n")]);
+        assert_eq!((query.bits("empty").unwrap(), query.bits("nowhere").unwrap()), (None, None));
+        assert_eq!((query.number("empty").unwrap(), query.number("max_cpus").unwrap()), (None, Some(247)));
+    }
+
+    #[test]
+    fn refuses_other_texts_with_the_file() {
+        let (_sysfs, query) = query(&[("query/facilities", "no hex\n"), ("query/max_cpus", "0x10\n")]);
+        for error in [query.bits("facilities").unwrap_err(), query.number("max_cpus").unwrap_err()] {
+            assert!(error.to_string().contains("/firmware/uv/query/"), "{error}");
+        }
+    }
+}
