@@ -1,7 +1,9 @@
 //! From `argv[0]` to the applet that answers.
 
 use crate::error::{Failure, Outcome};
-use crate::{System, inspect, pvattest, pvextract_hdr, pvsecret, pvverify, trust_bundle};
+use crate::{
+    System, chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
+};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,10 +23,28 @@ impl Applet {
     /// All applets, in the order of the alphabet.
     pub const ALL: &[Self] = &[
         Self {
+            name: "chzcrypt",
+            about: "bind, unbind and associate Crypto Express queues by hand",
+            command: chzcrypt::command,
+            run: chzcrypt::run,
+        },
+        Self {
             name: "inspect",
             about: "explain Secure Execution files field by field",
             command: inspect::command,
             run: inspect::run,
+        },
+        Self {
+            name: "lszcrypt",
+            about: "show Crypto Express cards and queues",
+            command: lszcrypt::command,
+            run: lszcrypt::run,
+        },
+        Self {
+            name: "pvapconfig",
+            about: "configure the Crypto Express queues of a Secure Execution guest",
+            command: pvapconfig::command,
+            run: pvapconfig::run,
         },
         Self {
             name: "pvattest",
@@ -37,6 +57,12 @@ impl Applet {
             about: "extract the Secure Execution header from a boot image",
             command: pvextract_hdr::command,
             run: pvextract_hdr::run,
+        },
+        Self {
+            name: "pvinfo",
+            about: "show what the ultravisor of this machine can do",
+            command: pvinfo::command,
+            run: pvinfo::run,
         },
         Self {
             name: "pvsecret",

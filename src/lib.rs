@@ -9,20 +9,28 @@
 //! argv ── applet ─┬─ pvextract-hdr ─────────── sehdr
 //!                 ├─ pvsecret ──────────────── hostkey, sehdr, uvrequest, uvdevice
 //!                 ├─ pvattest ──────────────── hostkey, sehdr, uvrequest, uvdevice, fetch
+//!                 ├─ pvinfo ────────────────── uvdevice
+//!                 ├─ pvapconfig ────────────── apbus, uvdevice
+//!                 ├─ lszcrypt, chzcrypt ────── apbus
 //!                 ├─ pvverify, trust-bundle ── hostkey, fetch
 //!                 └─ inspect ───────────────── inspect
 //! ```
 
 mod applet;
+mod chzcrypt;
 mod cli;
+mod clock;
 mod crls;
 mod error;
 mod host_keys;
 mod input;
 mod inspect;
+mod lszcrypt;
 mod output;
+mod pvapconfig;
 mod pvattest;
 mod pvextract_hdr;
+mod pvinfo;
 mod pvsecret;
 mod pvverify;
 mod se_header;

@@ -42,6 +42,8 @@ pub struct System {
     pub cache: Option<PathBuf>,
     /// Whether a person reads stdout: it may then have colours.
     pub stdout_is_terminal: bool,
+    /// Whether a person reads stderr: it may then show what is waited for.
+    pub stderr_is_terminal: bool,
     /// Opens the ultravisor's device. Called only by what needs it.
     pub uv: Box<UvOpener>,
     pub(crate) level: Level,
@@ -58,6 +60,7 @@ impl System {
         let cache = cache("XDG_CACHE_HOME").or_else(|| Some(cache("HOME")?.join(".cache")));
         system.cache = cache.map(|folder| folder.join("pvtools"));
         system.stdout_is_terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        system.stderr_is_terminal = io::stderr().is_terminal();
         system
     }
 
@@ -72,6 +75,7 @@ impl System {
             uv: Box::new(|| Ok(Box::new(UvDevice::open(Path::new("/dev/uv"))?))),
             cache: None,
             stdout_is_terminal: false,
+            stderr_is_terminal: false,
             level: Level::Warn,
         }
     }

@@ -26,12 +26,16 @@ mod inspect; // every kind of file, explained
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/memory.rs"]
 mod memory; // no secret is left in memory
+#[path = "suite/pvapconfig.rs"]
+mod pvapconfig; // queues of a simulated AP bus
 #[path = "suite/pvattest.rs"]
 mod pvattest; // create, perform, verify, check
 #[path = "suite/pvattest_round_trip.rs"]
 mod pvattest_round_trip; // request, answer, verdict, policies, firmware check
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
+#[path = "suite/pvinfo.rs"]
+mod pvinfo; // what the ultravisor can do
 #[path = "suite/pvsecret_bad_input.rs"]
 mod pvsecret_bad_input; // a table of everything that can be wrong
 #[path = "suite/pvsecret_guest.rs"]

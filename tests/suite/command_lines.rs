@@ -54,6 +54,11 @@ struct Defined {
 
 /// Deliberate differences: where, what the comparison finds, and why.
 const DIFFERENCES: &[(&str, &str, &str)] = &[
+    ("pvapconfig", "--check is ours", "checks a configuration file anywhere"),
+    ("pvapconfig", "--format is ours", "json"),
+    ("pvapconfig", "--status is ours", "the state of every queue"),
+    ("pvapconfig", "--strict: short", "IBM's documents print -s"),
+    ("pvapconfig", "<CONFIG> is ours", "IBM's documents print the file as a plain argument"),
     ("pvattest check", "--arpk is ours", "checks the measurement first"),
     ("pvattest check", "--hdr is ours", "checks the measurement first"),
     ("pvattest check", "--firmware-verify-url: default", "the reference has the same one, unseen in its help"),
@@ -65,6 +70,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("pvextract-hdr", "-h: action", "the reference is a shell script"),
     ("pvextract-hdr", "-l: default", "without it, the header is looked for in more places"),
     ("pvextract-hdr", "-s: default", "without it, the header is looked for in more places"),
+    ("pvinfo", "--format: values", "also json"),
     ("pvsecret create", "--hdr: aliases", "IBM's documents print --se-hdr"),
     ("pvsecret list", "--format: values", "also json"),
     ("pvsecret retrieve", "--input with <INPUT>", "'-i ID OUT' works"),

@@ -3,7 +3,7 @@
 
 use crate::support::{Run, Scratch};
 use clap::Command;
-use pvsim::{Front, Machine};
+use pvsim::{Front, Machine, ap};
 use pvtools::Applet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -45,7 +45,9 @@ fn pages() -> BTreeMap<String, Page> {
     for entry in fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let name = name.strip_suffix(".1").unwrap_or_else(|| panic!("{name}: not a page of section 1"));
+        let (name, section) = name.rsplit_once('.').unwrap();
+        let expected = if name.ends_with("zcrypt") { "8" } else { "1" };
+        assert_eq!(section, expected, "{name}: the section that s390-tools has it in");
         pages.insert(name.to_owned(), Page(fs::read_to_string(&path).unwrap()));
     }
     pages
@@ -107,8 +109,8 @@ fn every_command_has_its_page_and_every_page_its_command() {
 fn every_page_has_the_sections_that_readers_look_for() {
     for (name, page) in pages() {
         for title in SECTIONS {
-            let lines = page.section(title).unwrap_or_else(|| panic!("{name}.1 has no section {title}"));
-            assert!(!lines.is_empty(), "{name}.1: the section {title} is empty");
+            let lines = page.section(title).unwrap_or_else(|| panic!("{name} has no section {title}"));
+            assert!(!lines.is_empty(), "{name}: the section {title} is empty");
         }
     }
 }
@@ -121,7 +123,7 @@ fn every_option_is_in_its_page_and_no_other() {
         let (accepted, described) = (accepted(&command), page.items());
         let missing: Vec<_> = accepted.difference(&described).collect();
         let invented: Vec<_> = described.difference(&accepted).collect();
-        assert!(missing.is_empty() && invented.is_empty(), "{name}.1: missing {missing:?}, only there {invented:?}");
+        assert!(missing.is_empty() && invented.is_empty(), "{name}: missing {missing:?}, only there {invented:?}");
     }
 }
 
@@ -137,7 +139,7 @@ fn every_default_and_every_possible_value_is_in_its_page() {
             let defaults = argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
             for word in values.chain(defaults.filter(|_| takes_value)) {
                 let is_there = page.0.split(|c: char| c.is_whitespace() || "\"'()".contains(c)).any(|w| w == word);
-                assert!(is_there, "{name}.1: '{word}', a value of {}, is not there", argument.get_id());
+                assert!(is_there, "{name}: '{word}', a value of {}, is not there", argument.get_id());
             }
         }
     }
@@ -189,7 +191,7 @@ fn examples_run_as_printed() {
         let guest = prepare(&scratch);
         for Example { command, in_guest } in examples {
             let run = shell(&scratch, in_guest.then_some(&guest), &command);
-            assert_eq!(run.status, 0, "{name}.1: {command}\n{run:#?}");
+            assert_eq!(run.status, 0, "{name}: {command}\n{run:#?}");
             ran += 1;
         }
     }
@@ -204,7 +206,9 @@ fn prepare(scratch: &Scratch) -> Front {
     fs::copy(scratch.join("machine/se.img"), scratch.join("image")).unwrap();
     fs::copy(scratch.join("machine/host.crt"), scratch.join("z16.crt")).unwrap();
     link_tools(scratch);
-    let guest = Front::start(machine.clone(), vec![], |error| println!("{error}")).unwrap();
+    let guest =
+        Front::start(machine.clone(), ap::parts(&machine, |error| println!("{error}")), |error| println!("{error}"))
+            .unwrap();
     for (in_guest, command) in [
         (false, "pvextract-hdr -o se.hdr image"),
         (false, "pvsecret create -k z16.crt --no-verify --hdr image -o addsecreq association name"),

@@ -42,9 +42,9 @@ pub(crate) struct Options {
 enum Part {
     /// Everything
     All,
-    /// What can stand beside s390-tools: the program, the systemd unit, man pages in section 1pvtools
+    /// What can stand beside s390-tools: the program, the systemd unit, man pages in the sections 1pvtools and 8pvtools
     Program,
-    /// What takes the place of s390-tools' files: links, man pages in section 1, completions
+    /// What takes the place of s390-tools' files: links, man pages in the sections 1 and 8, completions
     Links,
 }
 
@@ -72,13 +72,14 @@ pub(crate) fn run(options: &Options, workspace: &Path) -> anyhow::Result<()> {
             continue;
         }
         // What s390-tools has no file for needs no section of its own.
-        let beside = if page.is_of("pvtools") { "1" } else { "1pvtools" };
-        let to = |section| format!("share/man/man1/{}.{section}", page.name);
+        let ManPage { name, section, path } = &page;
+        let beside = if page.is_of("pvtools") { section.clone() } else { format!("{section}pvtools") };
+        let to = |suffix| format!("share/man/man{section}/{name}.{suffix}");
         match options.part {
-            Part::All => target.copy(&page.path, &to("1"), 0o644)?,
-            Part::Program => target.copy(&page.path, &to(beside), 0o644)?,
-            Part::Links if beside == "1" => {}
-            Part::Links => target.link(&format!("{}.{beside}", page.name), &to("1"))?,
+            Part::All => target.copy(path, &to(section), 0o644)?,
+            Part::Program => target.copy(path, &to(&beside), 0o644)?,
+            Part::Links if beside == *section => {}
+            Part::Links => target.link(&format!("{name}.{beside}"), &to(section))?,
         }
     }
     Ok(())
@@ -108,6 +109,7 @@ fn build(workspace: &Path, guest_only: bool, offline: bool) -> anyhow::Result<Pa
 struct ManPage {
     /// File name without the section.
     name: String,
+    section: String,
     path: PathBuf,
 }
 
@@ -122,9 +124,9 @@ fn man_pages(folder: &Path) -> anyhow::Result<Vec<ManPage>> {
     let mut pages = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot list '{}'", folder.display()))? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".1"));
-        if let Some(name) = name {
-            pages.push(ManPage { name: name.to_owned(), path: path.clone() });
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.rsplit_once('.'));
+        if let Some((name, section)) = name {
+            pages.push(ManPage { name: name.to_owned(), section: section.to_owned(), path: path.clone() });
         }
     }
     pages.sort_by(|a, b| a.name.cmp(&b.name));
@@ -239,9 +241,10 @@ mod tests {
             let (_destdir, files) = install(Part::All, zcrypt_links);
             for applet in Applet::ALL {
                 let expected = applet.has_link() && (zcrypt_links || !OPT_IN.contains(&applet.name));
+                let section = if OPT_IN.contains(&applet.name) { 8 } else { 1 };
                 for file in [
                     format!("bin/{} -> pvtools", applet.name),
-                    format!("share/man/man1/{}.1", applet.name),
+                    format!("share/man/man{section}/{}.{section}", applet.name),
                     format!("share/bash-completion/completions/{}.bash", applet.name),
                     format!("share/zsh/site-functions/_{}", applet.name),
                     format!("share/fish/vendor_completions.d/{}.fish", applet.name),
@@ -259,8 +262,9 @@ mod tests {
         assert!(program.contains(&"bin/pvtools".to_owned()), "{program:?}");
         assert!(links.iter().all(|file| !program.contains(file)), "{links:?}");
         for link in links.iter().filter(|file| file.starts_with("share/man")) {
-            let page = link.split(" -> ").nth(1).unwrap();
-            assert!(program.contains(&format!("share/man/man1/{page}")), "{link}");
+            let (at, page) = link.split_once(" -> ").unwrap();
+            let folder = Path::new(at).parent().unwrap().display();
+            assert!(program.contains(&format!("{folder}/{page}")), "{link}");
         }
     }
 

@@ -1,0 +1,222 @@
+//! `pvapconfig`: gives a Secure Execution guest the Crypto Express queues that its configuration file asks for.
+
+mod check;
+mod guest;
+mod json;
+mod lock;
+mod narrator;
+mod status;
+
+use crate::clock::Monotonic;
+use crate::error::{Failure, Outcome};
+use crate::system::System;
+use crate::{cli, input};
+use anyhow::Context;
+use apbus::config::Configuration;
+use apbus::{Bus, Event, Executor, Report, Task};
+use clap::builder::OsStringValueParser;
+use clap::{CommandFactory, Parser, ValueEnum};
+use lock::Lock;
+use narrator::Narrator;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Exit code for a wrong command line.
+const USAGE_STATUS: u8 = 2;
+/// Where the configuration is unless said.
+const DEFAULT_CONFIG: &str = "/etc/pvapconfig.yaml";
+const CONFIG_LIMIT: usize = apbus::config::MAX_SIZE;
+
+/// Configure the Crypto Express queues of a Secure Execution guest
+///
+/// Reads the entries of a configuration file, finds the best assignment of the guest's accelerator and EP11 queues to
+/// them, and binds and associates these. Queues that serve an entry already are left alone; bound ones that no entry wants
+/// are unbound. Needs root.
+///
+/// Exit status: 0 if at least one entry has its queue (with '--strict' all of them), 1 if not or if a step failed that nothing
+/// made up for, 2 for a wrong command line.
+#[derive(Parser)]
+#[command(name = "pvapconfig", disable_version_flag = true)]
+struct Arguments {
+    /// Configuration file [default: /etc/pvapconfig.yaml]
+    #[arg(short, long, value_name = "FILE", value_parser = OsStringValueParser::new(), conflicts_with = "unbind")]
+    config: Option<OsString>,
+    /// Configuration file
+    #[arg(id = "positional_config", value_name = "CONFIG", conflicts_with_all = ["config", "unbind"])]
+    positional_config: Option<PathBuf>,
+    /// Print what would be done, one action in each line, and leave every queue as it is
+    ///
+    /// Unbound EP11 queues do not tell their master key. Those that may be needed are bound to read it, and unbound again.
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Fail unless every entry has its queue
+    #[arg(short, long, conflicts_with = "unbind")]
+    strict: bool,
+    /// Unbind all queues
+    #[arg(long)]
+    unbind: bool,
+    /// Print the state of every queue, and which entry it serves; writes nothing and needs no configuration file
+    #[arg(long, conflicts_with_all = ["dry_run", "strict", "unbind", "check"])]
+    status: bool,
+    /// Only check the configuration file, on any machine
+    #[arg(long, conflicts_with_all = ["dry_run", "strict", "unbind"])]
+    check: bool,
+    /// Form of what is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Say what is done
+    #[arg(short, long)]
+    verbose: bool,
+    /// Print the version
+    #[arg(short = 'V', long)]
+    version: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
+}
+
+pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
+    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
+        Ok(args) => args,
+        Err(ended) => return ended,
+    };
+    if args.version {
+        return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
+    }
+    if args.check {
+        return check::run(&args, system);
+    }
+    if args.status {
+        return status::run(&args, system).map(|()| Outcome::Done);
+    }
+    configure(&args, system)
+}
+
+impl Arguments {
+    fn config(&self) -> &Path {
+        let given = self.config.as_deref().map(Path::new).or(self.positional_config.as_deref());
+        given.unwrap_or(Path::new(DEFAULT_CONFIG))
+    }
+
+    /// Progress is for people who asked for it. In JSON everything is in the object.
+    fn is_chatty(&self) -> bool {
+        self.verbose && self.format == Format::Text
+    }
+
+    fn progress(&self, line: &str, system: &mut System) -> Result<(), Failure> {
+        if self.is_chatty() { system.print(&format!("{line}\n")) } else { Ok(()) }
+    }
+}
+
+fn configure(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
+    args.progress("Checking AP bus support and facilities...", system)?;
+    let bus = Bus::open(&system.root.join("sys"))?;
+    bus.check_secure_binding()?;
+    args.progress("AP bus support and facilities are ok.", system)?;
+    args.progress("Checking UV support and environment...", system)?;
+    guest::check(system)?;
+    args.progress("UV support and environment is ok.", system)?;
+    if args.unbind {
+        let _lock = Lock::take(system)?;
+        return execute(args, &bus, None, system);
+    }
+
+    let path = args.config().display();
+    args.progress(&format!("Reading AP configuration entries from file '{path}'..."), system)?;
+    let config = load(args.config(), system)?;
+    args.progress(&format!("Found {} AP configuration entries.", config.entries.len()), system)?;
+    if config.entries.is_empty() {
+        system.print(&format!("No AP configuration entries in config file '{path}': Nothing to do.\n"))?;
+        return Ok(Outcome::Done);
+    }
+    let _lock = Lock::take(system)?;
+    execute(args, &bus, Some(&config), system)
+}
+
+/// Reads and judges a configuration file; warns of what is strange in it.
+fn load(path: &Path, system: &mut System) -> Result<Configuration, Failure> {
+    let bytes = input::read(path, CONFIG_LIMIT, "the AP configuration")?;
+    let config =
+        apbus::config::parse(&bytes).with_context(|| format!("Failure parsing AP config file {}", path.display()))?;
+    for warning in &config.warnings {
+        system.warn(&format!("Warning: {warning}"));
+    }
+    Ok(config)
+}
+
+/// Does what the configuration asks for; without one, unbinds everything.
+fn execute(
+    args: &Arguments,
+    bus: &Bus,
+    config: Option<&Configuration>,
+    system: &mut System,
+) -> Result<Outcome, Failure> {
+    let entries = config.map_or(&[][..], |config| &config.entries);
+    let secrets = match config {
+        Some(_) => {
+            args.progress("Fetching list of secrets from UV...", system)?;
+            let secrets = guest::association_secrets(system)?;
+            args.progress(&format!("Fetched {} Secret entries from UV.", secrets.len()), system)?;
+            secrets
+        }
+        None => Vec::new(),
+    };
+    let clock = Monotonic::start();
+    let mut narrator = Narrator::new(args, entries, system);
+    if secrets.is_empty() {
+        narrator.warn_of_missing_secrets()?;
+    }
+    narrator.progress("Waiting for AP bus bindings complete...")?;
+    guest::wait_for_bindings(bus, &clock, &mut narrator)?;
+    narrator.progress(if config.is_some() { "Applying AP configuration..." } else { "Unbinding all APQNs..." })?;
+    let report = {
+        let mut watch = |event: Event<'_>| narrator.tell(&event);
+        let executor = Executor::new(bus, &clock, &mut watch);
+        let task = Task { entries, secrets: &secrets };
+        match (config, args.dry_run) {
+            (None, rehearsal) => executor.unbind_all(rehearsal)?,
+            (Some(_), true) => executor.rehearse(task)?,
+            (Some(_), false) => executor.apply(task)?,
+        }
+    };
+    let outcome = verdict(args, entries.len(), &report);
+    narrator.conclude(&report, &outcome)?;
+    Ok(Outcome::Status(outcome.status))
+}
+
+/// The end of a run.
+struct Verdict {
+    status: u8,
+    /// Why it is not 0, or how it went.
+    line: Option<String>,
+}
+
+fn verdict(args: &Arguments, entries: usize, report: &Report) -> Verdict {
+    let satisfied = report.satisfied();
+    let failed = report.lasting_failures().count();
+    let (status, line) = if entries > 0 && satisfied == 0 {
+        (1, Some(format!("None out of {entries} AP config entries could be applied.")))
+    } else if args.strict && satisfied < entries {
+        let line =
+            format!("Strict flag given and only {satisfied} out of {entries} AP config entries have been applied.");
+        (1, Some(line))
+    } else if failed > 0 && entries > 0 {
+        (1, Some(format!("{satisfied} out of {entries} AP config entries have been applied; {failed} failures.")))
+    } else if failed > 0 {
+        (1, Some(format!("{failed} APQNs could not be unbound.")))
+    } else if entries > 0 {
+        (0, Some(format!("Successfully applied {satisfied} out of {entries} AP config entries.")))
+    } else {
+        (0, None)
+    };
+    Verdict { status, line }
+}

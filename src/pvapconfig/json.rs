@@ -1,0 +1,170 @@
+//! The forms of pvapconfig(1)'s JSON.
+
+use apbus::{Apqn, Entry, MasterKey, Mode, Queue, Report, State, Step, Wanted};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    dry_run: bool,
+    status: u8,
+    satisfied: usize,
+    entries: Vec<JsonEntry<'a>>,
+    queues: Vec<JsonQueue>,
+    steps: Vec<JsonStep>,
+    failures: Vec<JsonFailure>,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct JsonEntry<'a> {
+    number: usize,
+    name: Option<&'a str>,
+    mode: &'static str,
+    satisfied: bool,
+    queue: Option<String>,
+    secret_index: Option<u16>,
+    reason: Option<String>,
+}
+
+/// A queue, as far as it is known.
+#[derive(Serialize)]
+pub(super) struct JsonQueue {
+    queue: String,
+    #[serde(rename = "type")]
+    kind: String,
+    mode: &'static str,
+    state: &'static str,
+    secret_index: Option<u16>,
+    mkvp: Option<String>,
+    serialnr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret_name: Option<String>,
+    pub(super) entry: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) left_out: Option<String>,
+}
+
+#[derive(Serialize)]
+struct JsonStep {
+    action: &'static str,
+    queue: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_index: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct JsonFailure {
+    #[serde(flatten)]
+    step: JsonStep,
+    error: String,
+    not_undone: Option<String>,
+}
+
+pub(super) fn report(
+    entries: &[Entry],
+    report: &Report,
+    steps: &[Step],
+    notes: &[String],
+    status: u8,
+) -> serde_json::Result<String> {
+    let plan = &report.plan;
+    let planned = entries.iter().zip(&plan.assignments).enumerate().map(|(number, (entry, planned))| JsonEntry {
+        number: number + 1,
+        name: entry.name.as_deref(),
+        mode: match entry.wanted {
+            Wanted::Accelerator => "accel",
+            Wanted::Ep11 { .. } => "ep11",
+        },
+        satisfied: report.is_satisfied(number),
+        queue: planned.as_ref().ok().map(|assignment| assignment.queue.to_string()),
+        secret_index: planned.as_ref().ok().and_then(|assignment| assignment.secret),
+        reason: planned.as_ref().err().map(ToString::to_string),
+    });
+    let entry_of = |apqn: Apqn| {
+        plan.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|assignment| assignment.queue == apqn))
+    };
+    let queues = report.queues.iter().map(|queue| JsonQueue {
+        entry: entry_of(queue.apqn).map(|entry| entry + 1),
+        left_out: plan.left_out.iter().find(|(apqn, _)| *apqn == queue.apqn).map(|(_, reason)| reason.to_string()),
+        ..JsonQueue::from(queue)
+    });
+    let failures = report.failures.iter().map(|failure| JsonFailure {
+        step: JsonStep::from(&failure.step),
+        error: chain(&failure.error),
+        not_undone: failure.not_undone.as_ref().map(chain),
+    });
+    let object = JsonReport {
+        dry_run: report.rehearsal,
+        status,
+        satisfied: report.satisfied(),
+        entries: planned.collect(),
+        queues: queues.collect(),
+        steps: steps.iter().map(JsonStep::from).collect(),
+        failures: failures.collect(),
+        notes,
+    };
+    serde_json::to_string_pretty(&object)
+}
+
+impl From<&Queue> for JsonQueue {
+    fn from(queue: &Queue) -> Self {
+        let (mode, letter) = match queue.mode {
+            Mode::Accelerator => ("accel", 'A'),
+            Mode::Cca => ("cca", 'C'),
+            Mode::Ep11 => ("ep11", 'P'),
+        };
+        let (state, secret_index) = match queue.state {
+            State::Unbound => ("unbound", None),
+            State::Bound => ("bound", None),
+            State::Pending => ("pending", None),
+            State::Associated(index) => ("associated", Some(index)),
+            State::Illicit => ("illicit", None),
+            State::Gone => ("gone", None),
+            State::Offline => ("offline", None),
+            State::Broken => ("error", None),
+        };
+        let mkvp = match queue.master_key {
+            MasterKey::Valid(mkvp) => Some(mkvp.to_string()),
+            MasterKey::Unknown | MasterKey::None => None,
+        };
+        Self {
+            queue: queue.apqn.to_string(),
+            kind: format!("{}{letter}", queue.generation),
+            mode,
+            state,
+            secret_index,
+            mkvp,
+            serialnr: queue.serialnr.as_ref().map(ToString::to_string),
+            secret_id: None,
+            secret_name: None,
+            entry: None,
+            left_out: None,
+        }
+    }
+}
+
+impl From<&Step> for JsonStep {
+    fn from(step: &Step) -> Self {
+        let (action, apqn, secret_index, entry) = match *step {
+            Step::Keep { apqn, entry, .. } => ("keep", apqn, None, Some(entry)),
+            Step::Probe(apqn) => ("probe", apqn, None, None),
+            Step::Release(apqn) => ("unbind", apqn, None, None),
+            Step::Restore(apqn) => ("restore", apqn, None, None),
+            Step::Bind { apqn, entry } => ("bind", apqn, None, Some(entry)),
+            Step::Associate { apqn, index, entry } => ("associate", apqn, Some(index), Some(entry)),
+        };
+        Self { action, queue: apqn.to_string(), secret_index, entry: entry.map(|entry| entry + 1) }
+    }
+}
+
+/// An error with all its causes.
+pub(super) fn chain(error: &apbus::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

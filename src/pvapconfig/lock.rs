@@ -1,0 +1,86 @@
+//! One pvapconfig at a time.
+//!
+//! The kernel's lock on the file is what counts: it ends with the process, however that ends. The file's existence is what
+//! s390-tools' pvapconfig takes for a lock, so it is there as long as this runs, and a file with the id of a living one is
+//! respected.
+
+use crate::system::System;
+use anyhow::{Context, bail};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where s390-tools has it, too.
+const PATH: &str = "run/lock/pvapconfig.lock";
+
+/// Held until it is dropped.
+pub(super) struct Lock {
+    path: PathBuf,
+    file: Flock<File>,
+}
+
+impl Lock {
+    pub(super) fn take(system: &System) -> anyhow::Result<Self> {
+        let path = system.root.join(PATH);
+        loop {
+            let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
+            let file = open.with_context(|| format!("Failure trying to create lock file {}", path.display()))?;
+            let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => file,
+                Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => match process(&mut file) {
+                    Some(process) => bail!("pvapconfig is running already, as process {process}"),
+                    None => bail!("pvapconfig is running already: it holds {}", path.display()),
+                },
+                Err((_, errno)) => {
+                    return Err(errno).with_context(|| format!("cannot lock {}", path.display()));
+                }
+            };
+            // The one before removed the file after it was opened here: this is the lock of nothing.
+            if !is_at(&file, &path) {
+                continue;
+            }
+            if let Some(other) = process(&mut file).filter(|&process| is_pvapconfig(process)) {
+                bail!("pvapconfig of s390-tools is running already, as process {other}");
+            }
+            let write = || -> std::io::Result<()> {
+                file.set_len(0)?;
+                file.rewind()?;
+                write!(file, "{}", std::process::id())
+            };
+            let written = { write }();
+            written.with_context(|| format!("cannot write to {}", path.display()))?;
+            return Ok(Self { path, file });
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Nobody else can have taken it meanwhile; if it cannot be removed, the next one will find it unlocked.
+        if is_at(&self.file, &self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// The process that the file names.
+fn process(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok().filter(|&process| process != std::process::id())
+}
+
+/// Whether it lives and is one, and not another program that got its number.
+fn is_pvapconfig(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name.trim_end() == "pvapconfig")
+}

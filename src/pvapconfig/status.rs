@@ -1,0 +1,116 @@
+//! `pvapconfig --status`.
+
+use super::json::JsonQueue;
+use super::narrator::label;
+use super::{Arguments, Format, guest, load};
+use crate::error::Failure;
+use crate::system::System;
+use apbus::plan::{Plan, Problem, plan};
+use apbus::{Bus, Entry, MAX_QUEUES, MasterKey, Queue, SecretId, State, Task, Wanted};
+use serde_json::json;
+use std::fmt::Write;
+
+pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
+    let bus = Bus::open(&system.root.join("sys"))?;
+    let inventory = bus.inventory()?;
+    let named = args.config.is_some() || args.positional_config.is_some();
+    let entries = if named || args.config().exists() { load(args.config(), system)?.entries } else { Vec::new() };
+    // A bus can also be looked at where there is no ultravisor to ask.
+    let secrets = guest::association_secrets(system);
+    if let Err(error) = &secrets {
+        system.warn(&format!("Warning: the secrets of the queues are not known: {error:#}"));
+    }
+    let secrets = secrets.unwrap_or_default();
+    for note in &inventory.notes {
+        system.warn(&note.to_string());
+    }
+    let task = Task { entries: &entries, secrets: &secrets };
+    let queues = &inventory.queues;
+    let plan = plan(&Problem { entries: &entries, queues, secrets: &secrets, limit: MAX_QUEUES, barred: &[] });
+    let rows: Vec<_> = inventory.queues.iter().map(|queue| Row::of(queue, &task, &plan)).collect();
+    match args.format {
+        Format::Json => {
+            let queues: Vec<_> = rows.iter().map(Row::json).collect();
+            system.print(&format!("{:#}\n", json!({ "queues": queues, "notes": notes(&inventory.notes) })))
+        }
+        Format::Text => system.print(&table(&rows, &entries)),
+    }
+}
+
+fn notes(notes: &[apbus::Note]) -> Vec<String> {
+    notes.iter().map(ToString::to_string).collect()
+}
+
+/// A queue and what it is for.
+struct Row<'a> {
+    queue: &'a Queue,
+    secret: Option<SecretId>,
+    /// The name whose SHA-256 the id is, if an entry has it.
+    secret_name: Option<&'a str>,
+    entry: Option<usize>,
+}
+
+impl<'a> Row<'a> {
+    fn of(queue: &'a Queue, task: &Task<'a>, plan: &Plan) -> Self {
+        let secret = match queue.state {
+            State::Associated(index) => task.secrets.iter().find(|secret| secret.index == index).map(|found| found.id),
+            _ => None,
+        };
+        let named =
+            |entry: &&Entry| matches!(entry.wanted, Wanted::Ep11 { secret: wanted, .. } if Some(wanted) == secret);
+        let secret_name = task.entries.iter().filter(named).find_map(|entry| {
+            let name = entry.name.as_deref()?;
+            (Some(SecretId::of_name(name)) == secret).then_some(name)
+        });
+        Self { queue, secret, secret_name, entry: kept(plan, queue) }
+    }
+
+    fn json(&self) -> JsonQueue {
+        let mut queue = JsonQueue::from(self.queue);
+        queue.secret_id = self.secret.map(|id| id.to_string());
+        queue.secret_name = self.secret_name.map(str::to_owned);
+        queue.entry = self.entry.map(|entry| entry + 1);
+        queue
+    }
+
+    fn cells(&self, entries: &[Entry]) -> [String; 6] {
+        let Queue { apqn, generation, mode, state, master_key, .. } = self.queue;
+        let letter = match mode {
+            apbus::Mode::Accelerator => 'A',
+            apbus::Mode::Cca => 'C',
+            apbus::Mode::Ep11 => 'P',
+        };
+        let mkvp = match master_key {
+            MasterKey::Valid(mkvp) => mkvp.to_string(),
+            MasterKey::Unknown | MasterKey::None => "-".to_owned(),
+        };
+        let secret = match (self.secret_name, self.secret) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(id)) => id.to_string(),
+            (None, None) => "-".to_owned(),
+        };
+        let entry = self.entry.map_or_else(|| "-".to_owned(), |entry| label(entries, entry));
+        [apqn.to_string(), format!("{generation}{letter}"), state.to_string(), mkvp, secret, entry]
+    }
+}
+
+/// The entry that a queue serves as it is.
+fn kept(plan: &Plan, queue: &Queue) -> Option<usize> {
+    plan.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|it| it.kept && it.queue == queue.apqn))
+}
+
+/// Columns as wide as they must be.
+fn table(rows: &[Row<'_>], entries: &[Entry]) -> String {
+    let head = ["APQN", "TYPE", "STATE", "MKVP", "SECRET", "ENTRY"].map(str::to_owned);
+    let mut lines = vec![head];
+    lines.extend(rows.iter().map(|row| row.cells(entries)));
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let widths = [0, 1, 2, 3, 4, 5].map(width);
+    let mut text = String::new();
+    for line in &lines {
+        let cells: Vec<_> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text
+}

@@ -1,0 +1,266 @@
+//! `pvinfo`: what the ultravisor of this machine can do.
+
+mod tables;
+
+use crate::cli;
+use crate::error::{Failure, Outcome};
+use crate::system::System;
+use anyhow::{Context, bail};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use tables::{LIMITS, Topic};
+use uvdevice::{Query, Side};
+
+/// Exit code for a wrong command line.
+const USAGE_STATUS: u8 = 2;
+
+/// Show what the ultravisor of this machine can do
+///
+/// Without any option, everything. Exit status: 0 if it could be told, 1 if not, 2 for a wrong command line.
+#[derive(Parser)]
+#[command(name = "pvinfo", disable_version_flag = true)]
+struct Arguments {
+    #[command(flatten)]
+    topics: Topics,
+    /// Form of the output
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human)]
+    format: Format,
+    /// Print the version
+    #[arg(long)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Args)]
+struct Topics {
+    /// Whether this is a Secure Execution guest or host
+    #[arg(long)]
+    se_status: bool,
+    /// The calls that the ultravisor knows
+    #[arg(long)]
+    facilities: bool,
+    /// Its features
+    #[arg(long)]
+    feature_indications: bool,
+    /// Attestation flags that it takes
+    #[arg(long)]
+    supported_plaintext_attestation_flags: bool,
+    /// Versions of SE headers that it takes
+    #[arg(long)]
+    supported_se_header_versions: bool,
+    /// Types of secrets that it takes
+    #[arg(long)]
+    supported_secret_types: bool,
+    /// Control flags of SE headers that it takes
+    #[arg(long)]
+    supported_plaintext_control_flags: bool,
+    /// Versions of attestation requests that it takes
+    #[arg(long)]
+    supported_attestation_request_versions: bool,
+    /// Versions of add-secret requests that it takes
+    #[arg(long)]
+    supported_add_secret_request_versions: bool,
+    /// Flags of add-secret requests that it takes
+    #[arg(long)]
+    supported_plaintext_add_secret_flags: bool,
+    /// How much of everything there can be
+    #[arg(long)]
+    limits: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show flags, versions and types that the ultravisor takes
+    SupportedFlags(SupportedFlags),
+}
+
+/// Without any option, all three.
+#[derive(Args)]
+struct SupportedFlags {
+    /// Of add-secret requests
+    #[arg(long)]
+    secret: bool,
+    /// Of attestation requests
+    #[arg(long)]
+    attestation: bool,
+    /// Of SE headers
+    #[arg(long)]
+    header: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// YAML
+    Yaml,
+    /// JSON, with the keys of the YAML form
+    Json,
+}
+
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
+}
+
+pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
+    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
+        Ok(args) => args,
+        Err(ended) => return ended,
+    };
+    if args.version {
+        return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
+    }
+    let query = Query::below(&system.root.join("sys"));
+    let text = match (&args.command, query) {
+        (Some(Command::SupportedFlags(asked)), Some(query)) => asked.show(&query)?,
+        (None, Some(query)) => args.show(&query)?,
+        (None, None) if args.topics.se_status || args.topics.is_all() => format!("{}\n", sentence(Side::None)),
+        (_, None) => {
+            return Err(
+                anyhow::anyhow!("This system is neither a SE-host or SE-guest: there is no /sys/firmware/uv").into()
+            );
+        }
+    };
+    system.print(&text)?;
+    Ok(Outcome::Done)
+}
+
+impl Topics {
+    fn asked(&self, topic: Topic) -> bool {
+        match topic {
+            Topic::Facilities => self.facilities,
+            Topic::FeatureIndications => self.feature_indications,
+            Topic::AttestationFlags => self.supported_plaintext_attestation_flags,
+            Topic::HeaderVersions => self.supported_se_header_versions,
+            Topic::SecretTypes => self.supported_secret_types,
+            Topic::ControlFlags => self.supported_plaintext_control_flags,
+            Topic::AttestationVersions => self.supported_attestation_request_versions,
+            Topic::AddSecretVersions => self.supported_add_secret_request_versions,
+            Topic::AddSecretFlags => self.supported_plaintext_add_secret_flags,
+        }
+    }
+
+    fn is_all(&self) -> bool {
+        !self.se_status && !self.limits && Topic::ALL.into_iter().all(|topic| !self.asked(topic))
+    }
+}
+
+/// Keys and their order as in s390-tools.
+#[derive(Serialize)]
+struct Machine {
+    se_status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facilities: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feature_indications: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    limits: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported_plaintext_control_flags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported_se_header_versions: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported_plaintext_attestation_flags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported_attestation_request_versions: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported_secret_types: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported_add_secret_request_versions: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported_plaintext_add_secret_flags: Option<Vec<String>>,
+}
+
+impl Arguments {
+    fn show(&self, query: &Query) -> anyhow::Result<String> {
+        let all = self.topics.is_all();
+        let side = if all || self.topics.se_status { Some(query.side()?) } else { None };
+        let limits = if all || self.topics.limits { limits(query)? } else { BTreeMap::new() };
+        if self.format == Format::Human {
+            let mut sections: Vec<_> = side.map(|side| format!("{}\n", sentence(side))).into_iter().collect();
+            for topic in Topic::ALL {
+                if topic == Topic::AttestationFlags && !limits.is_empty() {
+                    let lines = limits.iter().map(|(name, number)| format!("{name} {number}\n"));
+                    sections.push(format!("\nLimits:\n{}", lines.collect::<String>()));
+                }
+                if all || self.topics.asked(topic) {
+                    sections.extend(section(query, topic, topic.title())?);
+                }
+            }
+            return Ok(sections.concat());
+        }
+        let lines = |topic: Topic| if all || self.topics.asked(topic) { topic.lines(query) } else { Ok(None) };
+        let machine = Machine {
+            se_status: side.map(|side| match side {
+                Side::Guest => "Guest",
+                Side::Host => "Host",
+                Side::None => "Unsecure",
+                Side::Both => "Invalid",
+            }),
+            facilities: lines(Topic::Facilities)?,
+            feature_indications: lines(Topic::FeatureIndications)?,
+            limits,
+            supported_plaintext_control_flags: lines(Topic::ControlFlags)?,
+            supported_se_header_versions: lines(Topic::HeaderVersions)?,
+            supported_plaintext_attestation_flags: lines(Topic::AttestationFlags)?,
+            supported_attestation_request_versions: lines(Topic::AttestationVersions)?,
+            supported_secret_types: lines(Topic::SecretTypes)?,
+            supported_add_secret_request_versions: lines(Topic::AddSecretVersions)?,
+            supported_plaintext_add_secret_flags: lines(Topic::AddSecretFlags)?,
+        };
+        match self.format {
+            Format::Json => Ok(serde_json::to_string_pretty(&machine)? + "\n"),
+            Format::Yaml => Ok(serde_yaml::to_string(&machine)?),
+            Format::Human => bail!("the human form has no keys"),
+        }
+    }
+}
+
+impl SupportedFlags {
+    fn show(&self, query: &Query) -> anyhow::Result<String> {
+        let all = !(self.secret || self.attestation || self.header);
+        let parts = [
+            (self.secret, Topic::SecretTypes, "Supported Secret types:"),
+            (self.secret, Topic::AddSecretVersions, Topic::AddSecretVersions.title()),
+            (self.secret, Topic::AddSecretFlags, "Supported Plaintext Add Secret Flags:"),
+            (self.attestation, Topic::AttestationFlags, Topic::AttestationFlags.title()),
+            (self.attestation, Topic::AttestationVersions, Topic::AttestationVersions.title()),
+            (self.header, Topic::HeaderVersions, Topic::HeaderVersions.title()),
+            (self.header, Topic::ControlFlags, "Supported Plaintext Control Flags:"),
+        ];
+        let mut text = String::new();
+        for (asked, topic, title) in parts {
+            if asked || all {
+                text.extend(section(query, topic, title)?);
+            }
+        }
+        Ok(text)
+    }
+}
+
+fn sentence(side: Side) -> &'static str {
+    match side {
+        Side::Guest => "Secure Execution Guest",
+        Side::Host => "Secure Execution Host",
+        Side::None => "Secure Execution is not enabled",
+        Side::Both => "Invalid state: both guest and host enabled (impossible)",
+    }
+}
+
+fn section(query: &Query, topic: Topic, title: &str) -> anyhow::Result<Option<String>> {
+    let lines = topic.lines(query)?;
+    Ok(lines.map(|lines| format!("\n{title}\n{}", lines.iter().map(|line| format!("{line}\n")).collect::<String>())))
+}
+
+fn limits(query: &Query) -> anyhow::Result<BTreeMap<&'static str, u64>> {
+    let mut limits = BTreeMap::new();
+    for (file, name) in LIMITS {
+        if let Some(number) = query.number(file).context("the limits are not known")?.filter(|number| *number != 0) {
+            limits.insert(name, number);
+        }
+    }
+    Ok(limits)
+}
