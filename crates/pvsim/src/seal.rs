@@ -1,5 +1,9 @@
 //! Requests with mistakes in them, sealed as correctly as real ones: what no builder makes, and firmware must refuse.
 
+mod user_data;
+
+pub use user_data::UserData;
+
 use crate::host_key::Coordinates;
 use crate::image;
 use crate::{Error, HostKey, Platform};
@@ -8,6 +12,10 @@ use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rand::rand_bytes;
 use openssl::symm::{Cipher, encrypt_aead};
+use user_data::{USER_DATA_AT, USER_DATA_SIZE};
+
+/// Bytes of the tag at the end of a request.
+const TAG_SIZE: usize = 16;
 
 /// What goes into an add-secret request. [`Draft::new`] gives a correct one; change a field to make a mistake.
 #[derive(Clone, Debug)]
@@ -30,6 +38,8 @@ pub struct Draft {
     pub header_tag: [u8; 16],
     /// CUID; zero for any guest.
     pub cuid: [u8; 16],
+    /// User data.
+    pub user_data: UserData,
     /// The version in the frame.
     pub version: u32,
     /// The number of key slots in the frame, if another than there are.
@@ -49,6 +59,7 @@ impl Draft {
             digests: platform.image.digests,
             header_tag: platform.image.tag,
             cuid: [0; 16],
+            user_data: UserData::None,
             version: 0x100,
             stated_slots: None,
         }
@@ -59,7 +70,7 @@ impl Draft {
     /// # Errors
     /// [`Error::OpenSsl`].
     pub fn seal(&self, hosts: &[&HostKey]) -> Result<Vec<u8>, Error> {
-        let customer = Customer::new()?;
+        let customer = Customer::new(None)?;
         let slots = hosts.iter().map(|host| customer.slot(host)).collect::<Result<Vec<_>, _>>()?.concat();
         let mut header = [&[0, 0], &self.kind.to_be_bytes()[..], &self.stated_length.to_be_bytes(), &[0; 8]].concat();
         header.extend(self.id.iter().flatten());
@@ -69,7 +80,7 @@ impl Draft {
             &self.header_tag,
             &self.cuid,
             &[0; 256],
-            &[0; 512],
+            &self.user_data.area(),
             &customer.coordinates,
             &slots,
             &header,
@@ -77,7 +88,18 @@ impl Draft {
         ];
         let plain = [self.secret.as_slice(), &self.extension_secret].concat();
         let slots = self.stated_slots.unwrap_or(hosts.len() as u8);
-        customer.seal(*b"asrcbM\0\0", self.version, slots, &fields.concat(), &plain)
+        let magic = [&b"asrcbM"[..], &self.user_data.kind().to_be_bytes()].concat();
+        let frame = customer.frame(&magic, self.version, slots, &fields.concat(), &plain);
+        let unsigned = customer.seal(frame.clone(), &plain)?;
+        // The encrypted area does not depend on what stands before it: only the tag does.
+        match self.user_data.signed_area(&unsigned[..unsigned.len() - TAG_SIZE])? {
+            None => Ok(unsigned),
+            Some(area) => {
+                let mut frame = frame;
+                frame[USER_DATA_AT..USER_DATA_AT + USER_DATA_SIZE].copy_from_slice(&area);
+                customer.seal(frame, &plain)
+            }
+        }
     }
 }
 
@@ -94,13 +116,15 @@ pub struct AttestDraft {
     pub version: u32,
     /// The number of key slots in the frame, if another than there are.
     pub stated_slots: Option<u8>,
+    /// The request protection key (ARPK), if another than a random one.
+    pub protection_key: Option<[u8; 32]>,
 }
 
 impl AttestDraft {
     /// A correct request with a nonce, for a measurement without additional data.
     pub fn new(measurement_key: [u8; 64], nonce: [u8; 16]) -> Self {
         let encrypted = [measurement_key.as_slice(), &nonce].concat();
-        Self { flags: 1 << 62, algorithm: 1, encrypted, version: 0x100, stated_slots: None }
+        Self { flags: 1 << 62, algorithm: 1, encrypted, version: 0x100, stated_slots: None, protection_key: None }
     }
 
     /// The request, for the machines with these host keys.
@@ -108,12 +132,13 @@ impl AttestDraft {
     /// # Errors
     /// [`Error::OpenSsl`].
     pub fn seal(&self, hosts: &[&HostKey]) -> Result<Vec<u8>, Error> {
-        let customer = Customer::new()?;
+        let customer = Customer::new(self.protection_key)?;
         let slots = hosts.iter().map(|host| customer.slot(host)).collect::<Result<Vec<_>, _>>()?.concat();
         let fields: [&[u8]; 5] =
             [&self.flags.to_be_bytes(), &self.algorithm.to_be_bytes(), &[0; 4], &customer.coordinates, &slots];
         let slots = self.stated_slots.unwrap_or(hosts.len() as u8);
-        customer.seal([0; 8], self.version, slots, &fields.concat(), &self.encrypted)
+        let frame = customer.frame(&[0; 8], self.version, slots, &fields.concat(), &self.encrypted);
+        customer.seal(frame, &self.encrypted)
     }
 }
 
@@ -122,14 +147,17 @@ struct Customer {
     private: PKey<Private>,
     coordinates: Coordinates,
     protection_key: [u8; 32],
+    iv: [u8; 12],
 }
 
 impl Customer {
-    fn new() -> Result<Self, Error> {
+    fn new(protection_key: Option<[u8; 32]>) -> Result<Self, Error> {
         let private = PKey::from_ec_key(EcKey::generate(&*EcGroup::from_curve_name(Nid::SECP521R1)?)?)?;
-        let mut protection_key = [0; 32];
-        rand_bytes(&mut protection_key)?;
-        Ok(Self { coordinates: image::coordinates(&private)?, private, protection_key })
+        let (mut random_key, mut iv) = ([0; 32], [0; 12]);
+        rand_bytes(&mut random_key)?;
+        rand_bytes(&mut iv)?;
+        let protection_key = protection_key.unwrap_or(random_key);
+        Ok(Self { coordinates: image::coordinates(&private)?, private, protection_key, iv })
     }
 
     fn slot(&self, host: &HostKey) -> Result<Vec<u8>, Error> {
@@ -140,21 +168,25 @@ impl Customer {
         Ok([host.hash().as_slice(), &wrapped, &tag].concat())
     }
 
-    fn seal(&self, magic: [u8; 8], version: u32, slots: u8, fields: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut iv = [0; 12];
-        rand_bytes(&mut iv)?;
-        let size = 0x30 + fields.len() + plain.len() + 16;
+    /// All that is not encrypted.
+    fn frame(&self, magic: &[u8], version: u32, slots: u8, fields: &[u8], plain: &[u8]) -> Vec<u8> {
+        let size = 0x30 + fields.len() + plain.len() + TAG_SIZE;
         let mut request = magic.to_vec();
         request.extend(version.to_be_bytes());
         request.extend((size as u32).to_be_bytes());
-        request.extend(iv);
+        request.extend(self.iv);
         request.extend([0; 11]);
         request.push(slots);
         request.extend([0; 4]);
         request.extend((plain.len() as u32).to_be_bytes());
         request.extend(fields);
-        let mut tag = [0; 16];
-        let sealed = encrypt_aead(Cipher::aes_256_gcm(), &self.protection_key, Some(&iv), &request, plain, &mut tag)?;
+        request
+    }
+
+    fn seal(&self, mut request: Vec<u8>, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut tag = [0; TAG_SIZE];
+        let key = &self.protection_key;
+        let sealed = encrypt_aead(Cipher::aes_256_gcm(), key, Some(&self.iv), &request, plain, &mut tag)?;
         request.extend(sealed);
         request.extend(tag);
         Ok(request)
