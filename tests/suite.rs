@@ -8,6 +8,8 @@ mod certificate_matrix; // every situation of host-key verification
 mod command_lines; // every option of s390-tools
 #[path = "suite/crl_download.rs"]
 mod crl_download; // CRLs from a server that answers well and badly
+#[path = "suite/differences.rs"]
+mod differences; // where we differ from s390-tools, and why
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
 #[path = "suite/documented_commands.rs"]
@@ -46,6 +48,8 @@ mod pvsecret_workstation; // create and verify
 mod pvverify; // verdicts on host-key documents
 #[path = "suite/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
+#[path = "suite/recorded_inputs.rs"]
+mod recorded_inputs; // the files that those name
 #[path = "suite/simulator.rs"]
 mod simulator; // many commands at once in one guest
 #[path = "suite/support.rs"]
