@@ -1,6 +1,7 @@
 //! A target calls one function that reads bytes from outside, and asserts what must hold of its answer.
 
 mod additional;
+mod ap_config;
 mod arguments;
 mod certificates;
 mod crl;
@@ -12,8 +13,9 @@ mod se_header;
 mod secret_list;
 
 /// Every target by name.
-pub(crate) const ALL: [(&str, fn(&[u8])); 10] = [
+pub(crate) const ALL: [(&str, fn(&[u8])); 11] = [
     ("additional", additional::fuzz),
+    ("ap_config", ap_config::fuzz),
     ("arguments", arguments::fuzz),
     ("certificates", certificates::fuzz),
     ("crl", crl::fuzz),

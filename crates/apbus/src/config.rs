@@ -47,7 +47,7 @@ pub const MAX_SIZE: usize = 1 << 20;
 pub struct Configuration {
     /// Its entries, in their order.
     pub entries: Vec<Entry>,
-    /// What is allowed, but probably not meant, in the order of the entries.
+    /// What is allowed, but probably not meant, in the order of the entries. Of very many only the first ones.
     pub warnings: Vec<Warning>,
 }
 

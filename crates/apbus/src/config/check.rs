@@ -7,16 +7,13 @@ use crate::{Entry, Generation, MAX_QUEUES, Mkvp, SecretId, SerialNumber, Wanted}
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
-/// Finding the place of one takes as long as reading the file.
-const MOST_PLACES: usize = 100;
-
 /// Checks all entries.
 pub(super) fn all(raw: &[RawEntry], locator: &Locator<'_>) -> Result<Configuration, ConfigError> {
     let mut found = Found::default();
     let entries: Vec<Entry> = raw.iter().enumerate().filter_map(|(index, raw)| entry(index, raw, &mut found)).collect();
     if !found.faults.is_empty() {
-        let more = found.faults.len().saturating_sub(MOST_PLACES);
-        let located = found.faults.into_iter().take(MOST_PLACES).map(|(entry, fault, node)| Problem {
+        let more = found.faults.len().saturating_sub(locator.most());
+        let located = found.faults.into_iter().take(locator.most()).map(|(entry, fault, node)| Problem {
             entry: Some(entry),
             fault,
             location: locator.location(node),
@@ -25,7 +22,7 @@ pub(super) fn all(raw: &[RawEntry], locator: &Locator<'_>) -> Result<Configurati
     }
     across(&entries, raw, &mut found);
     found.warnings.sort_by_key(|(entry, _, _)| entry.index);
-    let located = found.warnings.into_iter().take(MOST_PLACES).map(|(entry, kind, node)| Warning {
+    let located = found.warnings.into_iter().take(locator.most()).map(|(entry, kind, node)| Warning {
         entry: Some(entry),
         kind,
         location: locator.location(node),

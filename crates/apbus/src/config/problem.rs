@@ -65,8 +65,11 @@ pub enum Fault {
     /// A control character.
     #[error("the character {}: wanted is a text file", .0.escape_unicode())]
     Character(char),
+    /// More opening brackets than any list of entries has.
+    #[error("too many brackets: wanted is a list of entries")]
+    Brackets,
     /// Not YAML, or not a list of mappings.
-    #[error("{0}")]
+    #[error("{}", shown(.0))]
     Yaml(String),
     /// A second document.
     #[error("a second YAML document: wanted is one list of entries")]
@@ -140,12 +143,13 @@ pub enum WarningKind {
 }
 
 impl ConfigError {
-    /// With what is wrong, in the order of the file, and how many further things were found.
+    /// With what is wrong, in the order of the entries, and how many further things were found.
     pub(super) fn new(problems: Vec<Problem>, more: usize) -> Self {
         Self { problems, more }
     }
 
-    /// What is wrong, in the order of the file: at least one thing. Of very many only the first hundred.
+    /// What is wrong, in the order of the entries: at least one thing. Of very many only the first ones: a hundred, or
+    /// fewer if the file is large.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -235,7 +239,7 @@ fn hint(meant: Option<&str>) -> String {
 
 /// A text of the file, fit for a line on a terminal.
 fn shown(text: &str) -> String {
-    const MOST: usize = 80;
+    const MOST: usize = 200;
     let escaped = |c: char| match c.is_control() {
         true => c.escape_default().collect(),
         false => String::from(c),

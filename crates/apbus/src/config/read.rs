@@ -14,6 +14,9 @@ use std::fmt;
 /// The keys there are, in the order of the documents.
 pub(super) const KEYS: [&str; 7] = ["name", "description", "mode", "mkvp", "serialnr", "mingen", "secretid"];
 
+/// Entries may be written in brackets, as in JSON. How many opening ones there may be.
+const MOST_BRACKETS: usize = 4096;
+
 /// A place in the file: the number of an entry, key or value in the order in which they are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Node(usize);
@@ -43,6 +46,11 @@ pub(super) fn entries(text: &str) -> Result<Vec<RawEntry>, Problem> {
         let before = text.get(..at).unwrap_or_default();
         return Err(Problem::new(Fault::Character(control), Some(Location::after(before))));
     }
+    // The time that libyaml takes grows with the square of the depth of brackets: minutes, for a file full of them.
+    if let Some((at, _)) = text.match_indices(['[', '{']).nth(MOST_BRACKETS) {
+        let before = text.get(..at).unwrap_or_default();
+        return Err(Problem::new(Fault::Brackets, Some(Location::after(before))));
+    }
     let mut documents = Deserializer::from_str(text);
     let Some(first) = documents.next() else { return Ok(Vec::new()) };
     let entries = Walk::new(None).list(first).map_err(|error| problem(&error))?;
@@ -68,6 +76,13 @@ impl<'a> Locator<'a> {
     /// For `text`, of which [`entries`] has made the nodes.
     pub(super) fn new(text: &'a str) -> Self {
         Self { text }
+    }
+
+    /// How many places may be asked for. Each takes as long as reading the file, so of a large file, which nobody has
+    /// written by hand, fewer than of a small one.
+    pub(super) fn most(&self) -> usize {
+        const ALL_TOGETHER: usize = 8 << 20;
+        (ALL_TOGETHER / self.text.len().max(1)).min(100)
     }
 
     pub(super) fn location(&self, node: Node) -> Option<Location> {

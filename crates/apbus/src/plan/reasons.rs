@@ -283,15 +283,20 @@ impl fmt::Display for Unsatisfied {
                 list(f, ", ", seen.iter().map(name), *more)
             }
             Self::Obstacles { mode, queues, more } => {
-                let what = match mode {
-                    Mode::Ep11 => " with this MKVP",
-                    Mode::Accelerator | Mode::Cca => "",
+                let one = match (queues.as_slice(), more) {
+                    ([(queue, obstacle)], 0) => Some((queue, obstacle)),
+                    _ => None,
                 };
-                let kind = kind(*mode);
-                if let ([(queue, obstacle)], 0) = (queues.as_slice(), more) {
-                    return write!(f, "there is 1 {kind} queue{what}, {queue}, but it {obstacle}");
+                match (mode, one) {
+                    (Mode::Ep11, Some((queue, obstacle))) => {
+                        return write!(f, "1 queue has this MKVP, {queue}, but it {obstacle}");
+                    }
+                    (_, Some((queue, obstacle))) => {
+                        return write!(f, "there is 1 {} queue, {queue}, but it {obstacle}", kind(*mode));
+                    }
+                    (Mode::Ep11, None) => write!(f, "{} queues have this MKVP, but ", queues.len() + more)?,
+                    (_, None) => write!(f, "there are {} {} queues, but ", queues.len() + more, kind(*mode))?,
                 }
-                write!(f, "there are {} {kind} queues{what}, but ", queues.len() + more)?;
                 list(f, "; ", queues.iter().map(|(queue, obstacle)| format!("{queue} {obstacle}")), *more)
             }
             Self::Limit(limit) => limit_reached(f, *limit),

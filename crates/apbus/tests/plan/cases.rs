@@ -190,24 +190,24 @@ fn says_why_an_entry_has_no_queue() {
         (
             "28.0014 A, 28.0015 B",
             "A/s1, B/s1",
-            "there is 1 EP11 queue with this MKVP, 28.0015, but it is on card 28, where the secret is already used by 28.0014",
+            "1 queue has this MKVP, 28.0015, but it is on card 28, where the secret is already used by 28.0014",
         ),
-        ("28.0014 A", "A/s1, A/s2", "there is 1 EP11 queue with this MKVP, 28.0014, but it serves entry #1"),
+        ("28.0014 A", "A/s1, A/s2", "1 queue has this MKVP, 28.0014, but it serves entry #1"),
         (
             "28.0014 A, 29.0014 A",
             "A/s1@30",
-            "there are 2 EP11 queues with this MKVP, but 28.0014 is on the card with serial number 93AADEV280000028; 29.0014 is on the card with serial number 93AADEV290000029",
+            "2 queues have this MKVP, but 28.0014 is on the card with serial number 93AADEV280000028; 29.0014 is on the card with serial number 93AADEV290000029",
         ),
         (
             "28.0014 A illicit, 29.0014 A gone, 2a.0014 A offline",
             "A/s1",
-            "there are 3 EP11 queues with this MKVP, but 28.0014 is illicit: this guest may not use it; 29.0014 has been taken away by the host; 2a.0014 is offline",
+            "3 queues have this MKVP, but 28.0014 is illicit: this guest may not use it; 29.0014 has been taken away by the host; 2a.0014 is offline",
         ),
         ("03.0005 accel7", "accel8", "there is 1 accelerator queue, 03.0005, but it is only a CEX7"),
         (
             "28.0014 A, 28.0015 A",
             "A/s1, A/s2",
-            "there are 2 EP11 queues with this MKVP, but 28.0014 serves entry #1; 28.0015 is on card 28, where the master key is already used by 28.0014",
+            "2 queues have this MKVP, but 28.0014 serves entry #1; 28.0015 is on card 28, where the master key is already used by 28.0014",
         ),
         (
             "00.0001 accel7, 00.0002 accel7, 00.0003 accel7, 00.0004 accel7, 00.0005 accel7, 00.0006 accel7, 00.0007 accel7, 00.0008 accel7, 00.0009 accel7, 00.000a accel8",
@@ -308,7 +308,7 @@ fn does_not_try_again_what_failed() {
     let found = plan(&world.problem());
     assert_eq!(
         found.assignments[0].as_ref().expect_err("nothing is left").to_string(),
-        "there are 2 EP11 queues with this MKVP, but 28.0014 could not be bound; 29.0014 could not be associated with the secret"
+        "2 queues have this MKVP, but 28.0014 could not be bound; 29.0014 could not be associated with the secret"
     );
     assert_eq!(found.actions, []);
 
