@@ -15,14 +15,15 @@ pub use sysfs::{Node, Sysfs};
 use crate::{Error, Machine};
 use connection::Connection;
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use tree::Tree;
 
 /// The folder of the machine below which the files stand that programs are led to.
@@ -31,14 +32,13 @@ const LIBRARY: &str = "libpvsim_preload.so";
 const PRELOAD: &str = "LD_PRELOAD";
 
 /// The way of programs into a machine's guest. Stays open until it is dropped.
-#[derive(Debug)]
 pub struct Front {
     library: PathBuf,
     root: PathBuf,
     /// Holds the socket, for this user alone.
     folder: tempfile::TempDir,
     stopped: Arc<AtomicBool>,
-    listener: Option<JoinHandle<()>>,
+    listener: Arc<Listener>,
 }
 
 /// Parts of `/sys`, and where each stands.
@@ -76,10 +76,14 @@ impl Front {
         let folder = tempfile::Builder::new().prefix("pvsim-").tempdir().map_err(wrong("a folder for the socket"))?;
         let listener = UnixListener::bind(folder.path().join("socket")).map_err(wrong("the socket"))?;
         let stopped = Arc::new(AtomicBool::new(false));
-        let guest = Arc::new(Guest { machine, tree, trouble });
-        let stop = Arc::clone(&stopped);
-        let listener = thread::spawn(move || listen(&listener, &guest, &stop));
-        Ok(Self { library, root, folder, stopped, listener: Some(listener) })
+        let listener = Arc::new(Listener {
+            socket: listener,
+            guest: Guest { machine, tree, trouble },
+            stopped: Arc::clone(&stopped),
+            idle: AtomicUsize::new(0),
+        });
+        listener.begin();
+        Ok(Self { library, root, folder, stopped, listener })
     }
 
     /// A program in the guest, to be started as long as this is open.
@@ -98,25 +102,56 @@ impl Front {
     }
 }
 
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Front").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Front {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener up. If it cannot be reached, it ends with the process.
-        if UnixStream::connect(self.socket()).is_ok() {
-            let _ = self.listener.take().map(JoinHandle::join);
+        // Wakes the listeners up, each with a connection of its own. One that cannot be reached ends with the process.
+        for _ in 0..self.listener.idle.load(Ordering::SeqCst) {
+            let _ = UnixStream::connect(self.socket());
         }
     }
 }
 
-fn listen(listener: &UnixListener, guest: &Arc<Guest>, stop: &AtomicBool) {
-    for stream in listener.incoming() {
-        if stop.load(Ordering::SeqCst) {
-            return;
+/// Where questions come in. A thread that has taken one answers it; another listens meanwhile, and those that are done
+/// listen again: a question that waits for nothing costs no new thread.
+struct Listener {
+    socket: UnixListener,
+    guest: Guest,
+    stopped: Arc<AtomicBool>,
+    /// How many threads listen.
+    idle: AtomicUsize,
+}
+
+impl Listener {
+    /// Has one more thread listen.
+    fn begin(self: &Arc<Self>) {
+        self.idle.fetch_add(1, Ordering::SeqCst);
+        let listener = Arc::clone(self);
+        thread::spawn(move || listener.listen());
+    }
+
+    fn listen(self: &Arc<Self>) {
+        while !self.stopped.load(Ordering::SeqCst) {
+            let accepted = self.socket.accept();
+            let was_last = self.idle.fetch_sub(1, Ordering::SeqCst) == 1;
+            if self.stopped.load(Ordering::SeqCst) {
+                return;
+            }
+            if was_last {
+                self.begin();
+            }
+            if let Ok((stream, _)) = accepted {
+                // A program that dies in the middle of a call leaves a broken connection, which is nobody's trouble.
+                drop(Connection::new(stream, &self.guest).answer());
+            }
+            self.idle.fetch_add(1, Ordering::SeqCst);
         }
-        let Ok(stream) = stream else { continue };
-        let guest = Arc::clone(guest);
-        // A program that dies in the middle of a call leaves a broken connection, which is nobody's trouble.
-        thread::spawn(move || drop(Connection::new(stream, &guest).answer()));
     }
 }
 

@@ -33,7 +33,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub struct Machine {
 /// The right to change what lasts from call to call. Given back when dropped, or when the process dies.
 pub(crate) struct Turn<'a> {
     folder: &'a Path,
-    _lock: Flock<File>,
+    lock: Flock<File>,
 }
 
 impl Machine {
@@ -213,11 +213,20 @@ impl Machine {
     }
 
     pub(crate) fn turn(&self) -> Result<Turn<'_>, Error> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(self.folder.join(LOCK));
-        let file = file.map_err(|source| Error::File { file: LOCK, source })?;
-        let lock = Flock::lock(file, FlockArg::LockExclusive)
+        self.turn_by(self.lock_file()?)
+    }
+
+    /// The file whose lock is the right to change the others. Only one thread at a time may use it, or a duplicate of
+    /// it, as a lock.
+    pub(crate) fn lock_file(&self) -> Result<File, Error> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.folder.join(LOCK));
+        file.map_err(|source| Error::File { file: LOCK, source })
+    }
+
+    pub(crate) fn turn_by(&self, lock_file: File) -> Result<Turn<'_>, Error> {
+        let lock = Flock::lock(lock_file, FlockArg::LockExclusive)
             .map_err(|(_, errno)| Error::File { file: LOCK, source: errno.into() })?;
-        Ok(Turn { folder: &self.folder, _lock: lock })
+        Ok(Turn { folder: &self.folder, lock })
     }
 }
 
@@ -232,6 +241,20 @@ impl Turn<'_> {
 
     pub(crate) fn set_faults(&self, faults: &[Fault]) -> Result<(), Error> {
         self.save(FAULTS, faults)
+    }
+
+    /// A note in the lock file itself, for quick looks at what changed.
+    pub(crate) fn note(&self) -> Result<u64, Error> {
+        let mut note = [0; 8];
+        match self.lock.read_at(&mut note, 0) {
+            Ok(_) => Ok(u64::from_be_bytes(note)),
+            Err(source) => Err(Error::File { file: LOCK, source }),
+        }
+    }
+
+    pub(crate) fn set_note(&self, note: u64) -> Result<(), Error> {
+        let written = self.lock.write_all_at(&note.to_be_bytes(), 0);
+        written.map_err(|source| Error::File { file: LOCK, source })
     }
 
     /// What a file of JSON holds.

@@ -4,6 +4,8 @@
 
 #[path = "run/attributes.rs"]
 mod attributes; // programs that read and write an attribute with a state
+#[path = "run/bus.rs"]
+mod bus; // the AP bus, scenarios
 #[path = "run/guest.rs"]
 mod guest; // the device, the firmware's files, the lock folder, exit statuses
 

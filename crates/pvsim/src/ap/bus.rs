@@ -345,3 +345,6 @@ impl Bus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,6 @@ use crate::machine::Turn;
 use crate::{Error, Machine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,8 +21,6 @@ const FILE: &str = "ap.json";
 /// What lasts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Saved {
-    /// How often it was saved. First, so that the beginning of the file tells it.
-    serial: u64,
     /// Milliseconds from 1970 to when the bus came up.
     began: Millis,
     /// How far its clock was put forward.
@@ -34,14 +31,20 @@ pub(crate) struct Saved {
     pub(crate) bus: Bus,
 }
 
-/// The beginning of the file, with [`Saved::serial`]: tells one content from all others.
-type Stamp = [u8; 48];
-
 /// The bus of a machine, for one process.
 #[derive(Debug)]
 pub(crate) struct Store {
     machine: Machine,
-    cached: Mutex<Option<(Stamp, Saved)>>,
+    cached: Mutex<Cached>,
+}
+
+/// What this process knows of the file.
+#[derive(Debug, Default)]
+struct Cached {
+    lock_file: Option<File>,
+    /// The content, and the number of changes up to it. That number is the lock file's note; it goes up before the file
+    /// is replaced, so a process that is killed between the two only makes the others read it again.
+    saved: Option<(u64, Saved)>,
 }
 
 /// The bus for as long as the lock is held.
@@ -65,7 +68,7 @@ impl Held<'_> {
 
 impl Store {
     pub(crate) fn new(machine: Machine) -> Self {
-        Self { machine, cached: Mutex::new(None) }
+        Self { machine, cached: Mutex::default() }
     }
 
     pub(crate) fn machine(&self) -> &Machine {
@@ -75,11 +78,16 @@ impl Store {
     /// Does something with the bus as it is now, alone among all processes.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Held<'_>) -> Result<R, Error>) -> Result<R, Error> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = self.machine.turn()?;
-        let folder = self.machine.folder();
-        let stamp = stamp(folder)?;
-        let before = match cached.take() {
-            Some((known, saved)) if known == stamp => saved,
+        let Cached { lock_file, saved } = &mut *cached;
+        let file = match lock_file {
+            Some(file) => file,
+            None => lock_file.insert(self.machine.lock_file()?),
+        };
+        let file = file.try_clone().map_err(|source| Error::File { file: FILE, source })?;
+        let turn = self.machine.turn_by(file)?;
+        let changes = turn.note()?;
+        let before = match saved.take() {
+            Some((known, saved)) if known == changes => saved,
             _ => turn.load(FILE)?,
         };
         let mut after = before.clone();
@@ -88,13 +96,13 @@ impl Store {
         let mut held = Held { machine: &self.machine, turn: &turn, now, bus: &mut after.bus, written: None };
         let result = work(&mut held)?;
         if let Some(line) = held.written {
-            after.log = log::append(folder, after.log, &line)?;
+            after.log = log::append(self.machine.folder(), after.log, &line)?;
         }
         if after != before {
             after.save(&turn)?;
-            *cached = Some((self::stamp(folder)?, after));
+            *saved = Some((changes + 1, after));
         } else {
-            *cached = Some((stamp, before));
+            *saved = Some((changes, before));
         }
         Ok(result)
     }
@@ -105,8 +113,8 @@ impl Saved {
         unix_time().saturating_sub(self.began) + self.ahead
     }
 
-    fn save(&mut self, turn: &Turn<'_>) -> Result<(), Error> {
-        self.serial += 1;
+    fn save(&self, turn: &Turn<'_>) -> Result<(), Error> {
+        turn.set_note(turn.note()? + 1)?;
         turn.save(FILE, self)
     }
 }
@@ -164,17 +172,10 @@ impl Machine {
 
 /// Writes the bus of a new machine.
 pub(crate) fn begin(folder: &Path, bus: Bus) -> Result<(), Error> {
-    crate::machine::store(folder, FILE, &Saved { serial: 0, began: unix_time(), ahead: 0, log: 0, bus })
+    crate::machine::store(folder, FILE, &Saved { began: unix_time(), ahead: 0, log: 0, bus })
 }
 
 fn unix_time() -> Millis {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn stamp(folder: &Path) -> Result<Stamp, Error> {
-    let mut stamp = [0; 48];
-    let mut read = || File::open(folder.join(FILE))?.read_exact(&mut stamp);
-    read().map_err(|source: io::Error| Error::File { file: FILE, source })?;
-    Ok(stamp)
 }

@@ -370,3 +370,6 @@ fn hang() -> ! {
         thread::park();
     }
 }
+
+#[cfg(test)]
+mod tests;
