@@ -127,6 +127,12 @@ impl Bus {
         Ok(())
     }
 
+    /// Whether something is to happen by `now`.
+    pub(crate) fn is_due(&self, now: Millis) -> bool {
+        let planned = self.events.iter().any(|planned| planned.at_ms.is_some_and(|time| time <= now));
+        planned || self.queues.values().any(|queue| queue.is_due(now))
+    }
+
     /// Lets everything happen that is due by `now`, in the order of time.
     pub(crate) fn advance(&mut self, now: Millis) {
         loop {

@@ -77,6 +77,40 @@ impl Store {
 
     /// Does something with the bus as it is now, alone among all processes.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Held<'_>) -> Result<R, Error>) -> Result<R, Error> {
+        self.alone(|turn, cached| {
+            let before = &cached.1;
+            let mut after = before.clone();
+            let now = after.now();
+            after.bus.advance(now);
+            let mut held = Held { machine: &self.machine, turn, now, bus: &mut after.bus, written: None };
+            let result = work(&mut held)?;
+            if let Some(line) = held.written {
+                after.log = log::append(self.machine.folder(), after.log, &line)?;
+            }
+            if after != *before {
+                after.save(turn)?;
+                *cached = (cached.0 + 1, after);
+            }
+            Ok(result)
+        })
+    }
+
+    /// Looks at the bus as it is now.
+    pub(crate) fn look<R>(&self, work: impl FnOnce(&Bus, Millis) -> R) -> Result<R, Error> {
+        self.alone(|_, (_, saved)| {
+            let now = saved.now();
+            if !saved.bus.is_due(now) {
+                return Ok(work(&saved.bus, now));
+            }
+            // Nothing is lost when this is not saved: it comes out the same the next time.
+            let mut bus = saved.bus.clone();
+            bus.advance(now);
+            Ok(work(&bus, now))
+        })
+    }
+
+    /// Does something with the file's content, alone among all processes.
+    fn alone<R>(&self, work: impl FnOnce(&Turn<'_>, &mut (u64, Saved)) -> Result<R, Error>) -> Result<R, Error> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let Cached { lock_file, saved } = &mut *cached;
         let file = match lock_file {
@@ -86,25 +120,14 @@ impl Store {
         let file = file.try_clone().map_err(|source| Error::File { file: FILE, source })?;
         let turn = self.machine.turn_by(file)?;
         let changes = turn.note()?;
-        let before = match saved.take() {
-            Some((known, saved)) if known == changes => saved,
-            _ => turn.load(FILE)?,
+        let mut known = match saved.take() {
+            Some(known) if known.0 == changes => known,
+            _ => (changes, turn.load(FILE)?),
         };
-        let mut after = before.clone();
-        let now = after.now();
-        after.bus.advance(now);
-        let mut held = Held { machine: &self.machine, turn: &turn, now, bus: &mut after.bus, written: None };
-        let result = work(&mut held)?;
-        if let Some(line) = held.written {
-            after.log = log::append(self.machine.folder(), after.log, &line)?;
-        }
-        if after != before {
-            after.save(&turn)?;
-            *saved = Some((changes + 1, after));
-        } else {
-            *saved = Some((changes, before));
-        }
-        Ok(result)
+        let result = work(&turn, &mut known);
+        // After an error it is read again.
+        *saved = result.is_ok().then_some(known);
+        result
     }
 }
 
@@ -156,7 +179,7 @@ impl Machine {
 
     /// The bus as it is now.
     pub(crate) fn bus(&self) -> Result<Bus, Error> {
-        Store::new(self.clone()).with(|held| Ok(held.bus.clone()))
+        Store::new(self.clone()).look(|bus, _| bus.clone())
     }
 
     /// The guest starts again.

@@ -166,10 +166,13 @@ impl Tree {
 
     fn with<R>(&self, work: impl FnOnce(&mut Held<'_>) -> Result<Result<R, Errno>, Error>) -> Result<R, Errno> {
         let absent = |held: &mut Held<'_>| if held.bus.settings.present { work(held) } else { Ok(Err(Errno::ENOENT)) };
-        self.store.with(absent).unwrap_or_else(|error| {
-            (self.trouble)(&error);
-            Err(Errno::EIO)
-        })
+        self.store.with(absent).unwrap_or_else(|error| Err(self.own_trouble(&error)))
+    }
+
+    /// An error of the simulator itself.
+    fn own_trouble(&self, error: &Error) -> Errno {
+        (self.trouble)(error);
+        Errno::EIO
     }
 
     fn view(&self, now: Millis) -> View {
@@ -318,7 +321,11 @@ impl Tree {
 impl Sysfs for Tree {
     fn node(&self, path: &str) -> Result<Node, Errno> {
         let place = Place::of(path).ok_or(Errno::ENOENT)?;
-        self.with(|held| Ok(self.node_of(held.bus, &place, held.now).ok_or(Errno::ENOENT)))
+        let present = |bus: &Bus, now| bus.settings.present.then(|| self.node_of(bus, &place, now)).flatten();
+        match self.store.look(present) {
+            Ok(node) => node.ok_or(Errno::ENOENT),
+            Err(error) => Err(self.own_trouble(&error)),
+        }
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno> {

@@ -156,6 +156,11 @@ impl Queue {
         self.driver = Driver::Idle { from: 0 };
     }
 
+    /// Whether something is to happen by `now`.
+    pub fn is_due(&self, now: Millis) -> bool {
+        self.next_due().is_some_and(|due| due <= now)
+    }
+
     /// Lets everything happen that is due by `now`.
     pub fn advance(&mut self, now: Millis) {
         // Each step ends what made it due, so this ends.
