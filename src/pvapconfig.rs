@@ -13,7 +13,7 @@ use crate::system::System;
 use crate::{cli, input};
 use anyhow::Context;
 use apbus::config::Configuration;
-use apbus::{Bus, Event, Executor, Report, Task};
+use apbus::{Bus, Entry, Event, Executor, Report, Task, Wanted};
 use clap::builder::OsStringValueParser;
 use clap::{CommandFactory, Parser, ValueEnum};
 use lock::Lock;
@@ -111,35 +111,33 @@ impl Arguments {
     fn is_chatty(&self) -> bool {
         self.verbose && self.format == Format::Text
     }
-
-    fn progress(&self, line: &str, system: &mut System) -> Result<(), Failure> {
-        if self.is_chatty() { system.print(&format!("{line}\n")) } else { Ok(()) }
-    }
 }
 
 fn configure(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
-    args.progress("Checking AP bus support and facilities...", system)?;
-    let bus = Bus::open(&system.root.join("sys"))?;
+    let mut narrator = Narrator::new(args, system);
+    narrator.progress("Checking AP bus support and facilities...");
+    let bus = Bus::open(&narrator.system.root.join("sys"))?;
     bus.check_secure_binding()?;
-    args.progress("AP bus support and facilities are ok.", system)?;
-    args.progress("Checking UV support and environment...", system)?;
-    guest::check(system)?;
-    args.progress("UV support and environment is ok.", system)?;
+    narrator.progress("AP bus support and facilities are ok.");
+    narrator.progress("Checking UV support and environment...");
+    guest::check(narrator.system)?;
+    narrator.progress("UV support and environment is ok.");
     if args.unbind {
-        let _lock = Lock::take(system)?;
-        return execute(args, &bus, None, system);
+        let _lock = Lock::take(narrator.system)?;
+        return execute(args, &bus, None, &mut narrator);
     }
 
     let path = args.config().display();
-    args.progress(&format!("Reading AP configuration entries from file '{path}'..."), system)?;
-    let config = load(args.config(), system)?;
-    args.progress(&format!("Found {} AP configuration entries.", config.entries.len()), system)?;
+    narrator.progress(&format!("Reading AP configuration entries from file '{path}'..."));
+    let config = load(args.config(), narrator.system)?;
+    narrator.progress(&format!("Found {} AP configuration entries.", config.entries.len()));
     if config.entries.is_empty() {
-        system.print(&format!("No AP configuration entries in config file '{path}': Nothing to do.\n"))?;
-        return Ok(Outcome::Done);
+        narrator.remind(&format!("No AP configuration entries in config file '{path}': Nothing to do."));
+        return narrator.end().map(|()| Outcome::Done);
     }
-    let _lock = Lock::take(system)?;
-    execute(args, &bus, Some(&config), system)
+    narrator.entries.clone_from(&config.entries);
+    let _lock = Lock::take(narrator.system)?;
+    execute(args, &bus, Some(&config.entries), &mut narrator)
 }
 
 /// Reads and judges a configuration file; warns of what is strange in it.
@@ -157,27 +155,23 @@ fn load(path: &Path, system: &mut System) -> Result<Configuration, Failure> {
 fn execute(
     args: &Arguments,
     bus: &Bus,
-    config: Option<&Configuration>,
-    system: &mut System,
+    config: Option<&[Entry]>,
+    narrator: &mut Narrator<'_>,
 ) -> Result<Outcome, Failure> {
-    let entries = config.map_or(&[][..], |config| &config.entries);
-    let secrets = match config {
-        Some(_) => {
-            args.progress("Fetching list of secrets from UV...", system)?;
-            let secrets = guest::association_secrets(system)?;
-            args.progress(&format!("Fetched {} Secret entries from UV.", secrets.len()), system)?;
-            secrets
-        }
-        None => Vec::new(),
-    };
-    let clock = Monotonic::start();
-    let mut narrator = Narrator::new(args, entries, system);
-    if secrets.is_empty() {
-        narrator.warn_of_missing_secrets()?;
+    let entries = config.unwrap_or_default();
+    let mut secrets = Vec::new();
+    if config.is_some() {
+        narrator.progress("Fetching list of secrets from UV...");
+        secrets = guest::association_secrets(narrator.system)?;
+        narrator.progress(&format!("Fetched {} Secret entries from UV.", secrets.len()));
     }
-    narrator.progress("Waiting for AP bus bindings complete...")?;
-    guest::wait_for_bindings(bus, &clock, &mut narrator)?;
-    narrator.progress(if config.is_some() { "Applying AP configuration..." } else { "Unbinding all APQNs..." })?;
+    if secrets.is_empty() && entries.iter().any(|entry| matches!(entry.wanted, Wanted::Ep11 { .. })) {
+        narrator.remind("Warning: No UV Secrets given but at least one AP config entry requires a Secret.");
+    }
+    let clock = Monotonic::start();
+    narrator.progress("Waiting for AP bus bindings complete...");
+    guest::wait_for_bindings(bus, &clock, narrator)?;
+    narrator.progress(if config.is_some() { "Applying AP configuration..." } else { "Unbinding all APQNs..." });
     let report = {
         let mut watch = |event: Event<'_>| narrator.tell(&event);
         let executor = Executor::new(bus, &clock, &mut watch);
@@ -188,9 +182,9 @@ fn execute(
             (Some(_), false) => executor.apply(task)?,
         }
     };
-    let outcome = verdict(args, entries.len(), &report);
-    narrator.conclude(&report, &outcome)?;
-    Ok(Outcome::Status(outcome.status))
+    let verdict = verdict(args, entries.len(), &report);
+    narrator.conclude(&report, &verdict)?;
+    Ok(Outcome::Status(verdict.status))
 }
 
 /// The end of a run.

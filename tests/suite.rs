@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
 
+#[path = "suite/ap_guest.rs"]
+mod ap_guest; // a guest with an AP bus
 #[path = "suite/certificate_matrix.rs"]
 mod certificate_matrix; // every situation of host-key verification
 #[path = "suite/command_lines.rs"]
@@ -30,6 +32,8 @@ mod man_pages; // pages against command lines, examples run
 mod memory; // no secret is left in memory
 #[path = "suite/pvapconfig.rs"]
 mod pvapconfig; // queues of a simulated AP bus
+#[path = "suite/pvapconfig_trouble.rs"]
+mod pvapconfig_trouble; // faults, kills and resets at every step
 #[path = "suite/pvattest.rs"]
 mod pvattest; // create, perform, verify, check
 #[path = "suite/pvattest_round_trip.rs"]
@@ -54,3 +58,5 @@ mod recorded_inputs; // the files that those name
 mod simulator; // many commands at once in one guest
 #[path = "suite/support.rs"]
 mod support; // scratch folders and the command runner
+#[path = "suite/zcrypt.rs"]
+mod zcrypt; // lszcrypt and chzcrypt

@@ -1,7 +1,6 @@
 //! What the guest must have before its queues can be configured.
 
 use super::narrator::Narrator;
-use crate::error::Failure;
 use crate::system::System;
 use anyhow::{Context, bail};
 use apbus::{AssociationSecret, Bus, Clock, SecretId};
@@ -41,7 +40,7 @@ pub(super) fn association_secrets(system: &mut System) -> anyhow::Result<Vec<Ass
 }
 
 /// Waits until every queue has its driver; without end would be too long.
-pub(super) fn wait_for_bindings(bus: &Bus, clock: &dyn Clock, narrator: &mut Narrator<'_>) -> Result<(), Failure> {
+pub(super) fn wait_for_bindings(bus: &Bus, clock: &dyn Clock, narrator: &mut Narrator<'_>) -> Result<(), apbus::Error> {
     const LONGEST: Duration = Duration::from_millis(200);
     const REMINDER: Duration = Duration::from_secs(5);
     let mut pause = Duration::from_millis(1);
@@ -63,7 +62,7 @@ pub(super) fn wait_for_bindings(bus: &Bus, clock: &dyn Clock, narrator: &mut Nar
         }
         if waited - reminded >= REMINDER {
             reminded = waited;
-            narrator.remind(&format!("Waiting for AP bus bindings complete ({}).", bindings.text))?;
+            narrator.remind(&format!("Waiting for AP bus bindings complete ({}).", bindings.text));
         }
         clock.sleep(pause);
         pause = (pause * 2).min(LONGEST);

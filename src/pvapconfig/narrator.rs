@@ -10,8 +10,9 @@ use std::time::Duration;
 
 pub(super) struct Narrator<'a> {
     args: &'a Arguments,
-    entries: &'a [Entry],
-    system: &'a mut System,
+    pub(super) system: &'a mut System,
+    /// The entries of the configuration file, once they are known.
+    pub(super) entries: Vec<Entry>,
     /// Stdout broke. The queues are more important than the talk, so that is told at the end.
     broken: Option<Failure>,
     steps: Vec<Step>,
@@ -21,11 +22,11 @@ pub(super) struct Narrator<'a> {
 }
 
 impl<'a> Narrator<'a> {
-    pub(super) fn new(args: &'a Arguments, entries: &'a [Entry], system: &'a mut System) -> Self {
+    pub(super) fn new(args: &'a Arguments, system: &'a mut System) -> Self {
         Self {
             args,
-            entries,
             system,
+            entries: Vec::new(),
             broken: None,
             steps: Vec::new(),
             notes: Vec::new(),
@@ -34,28 +35,23 @@ impl<'a> Narrator<'a> {
         }
     }
 
-    pub(super) fn progress(&mut self, line: &str) -> Result<(), Failure> {
-        self.args.progress(line, self.system)
+    /// Said with '-v'.
+    pub(super) fn progress(&mut self, line: &str) {
+        if self.args.is_chatty() {
+            self.print(line);
+        }
     }
 
     /// Said also without '-v'. Stdout is where s390-tools says it.
-    pub(super) fn remind(&mut self, line: &str) -> Result<(), Failure> {
-        match self.args.format {
-            Format::Text => self.system.print(&format!("{line}\n")),
-            Format::Json => Ok(()),
+    pub(super) fn remind(&mut self, line: &str) {
+        if self.args.format == Format::Text {
+            self.print(line);
         }
     }
 
     pub(super) fn warn(&mut self, line: &str) {
         self.clear();
         self.system.warn(line);
-    }
-
-    pub(super) fn warn_of_missing_secrets(&mut self) -> Result<(), Failure> {
-        if self.entries.iter().any(|entry| matches!(entry.wanted, Wanted::Ep11 { .. })) {
-            self.remind("Warning: No UV Secrets given but at least one AP config entry requires a Secret.")?;
-        }
-        Ok(())
     }
 
     /// Says what happens now.
@@ -93,10 +89,10 @@ impl<'a> Narrator<'a> {
                 let line = match (reason, self.entries.get(number).map(|entry| &entry.wanted)) {
                     // The words of s390-tools.
                     (Unsatisfied::NoSecret, Some(Wanted::Ep11 { secret, .. })) => {
-                        let label = label(self.entries, number);
+                        let label = label(&self.entries, number);
                         format!("Warning: Secret id '{secret}' from config entry {label} not found in UV secrets list.")
                     }
-                    _ => format!("Warning: AP config entry {} has no queue: {reason}", label(self.entries, number)),
+                    _ => format!("Warning: AP config entry {} has no queue: {reason}", label(&self.entries, number)),
                 };
                 self.system.warn(&line);
             }
@@ -107,14 +103,19 @@ impl<'a> Narrator<'a> {
             }
         }
         if self.args.format == Format::Json {
-            let object = json::report(self.entries, report, &self.steps, &self.notes, verdict.status)?;
+            let object = json::report(&self.entries, report, &self.steps, &self.notes, verdict.status)?;
             self.print(&object);
         }
         match &verdict.line {
             Some(line) if verdict.status != 0 => self.system.complain(&format!("error: {line}\n")),
-            Some(line) if !self.args.dry_run => self.progress(line)?,
+            Some(line) if !self.args.dry_run => self.progress(line),
             _ => {}
         }
+        self.end()
+    }
+
+    /// All that was said was heard.
+    pub(super) fn end(&mut self) -> Result<(), Failure> {
         match self.broken.take() {
             // What was done was done, and the status tells about that.
             Some(Failure::BrokenPipe) | None => Ok(()),
@@ -131,7 +132,7 @@ impl<'a> Narrator<'a> {
 
     /// Which step it is, and for what.
     fn sentence(&self, step: Step) -> String {
-        let label = |entry| label(self.entries, entry);
+        let label = |entry| label(&self.entries, entry);
         match step {
             Step::Keep { apqn, mode, entry } => {
                 let kind = if mode == Mode::Accelerator { "Accelerator" } else { "EP11" };
@@ -167,7 +168,7 @@ impl<'a> Narrator<'a> {
         };
         let mut line = format!("Failure {what} APQN {apqn}");
         if let Some(entry) = entry {
-            line += &format!(" for AP config entry {}", label(self.entries, entry));
+            line += &format!(" for AP config entry {}", label(&self.entries, entry));
         }
         line += &format!(": {}", json::chain(&failed.error));
         if let Some(error) = &failed.not_undone {

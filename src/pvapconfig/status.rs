@@ -7,7 +7,7 @@ use crate::error::Failure;
 use crate::system::System;
 use apbus::plan::{Plan, Problem, plan};
 use apbus::{Bus, Entry, MAX_QUEUES, MasterKey, Queue, SecretId, State, Task, Wanted};
-use serde_json::json;
+use serde::Serialize;
 use std::fmt::Write;
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
@@ -30,15 +30,19 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     let rows: Vec<_> = inventory.queues.iter().map(|queue| Row::of(queue, &task, &plan)).collect();
     match args.format {
         Format::Json => {
-            let queues: Vec<_> = rows.iter().map(Row::json).collect();
-            system.print(&format!("{:#}\n", json!({ "queues": queues, "notes": notes(&inventory.notes) })))
+            let notes = inventory.notes.iter().map(ToString::to_string).collect();
+            let status = Status { queues: rows.iter().map(Row::json).collect(), notes };
+            system.print(&(serde_json::to_string_pretty(&status)? + "\n"))
         }
         Format::Text => system.print(&table(&rows, &entries)),
     }
 }
 
-fn notes(notes: &[apbus::Note]) -> Vec<String> {
-    notes.iter().map(ToString::to_string).collect()
+/// Documented in pvapconfig(1).
+#[derive(Serialize)]
+struct Status {
+    queues: Vec<JsonQueue>,
+    notes: Vec<String>,
 }
 
 /// A queue and what it is for.

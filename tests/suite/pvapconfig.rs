@@ -1,8 +1,252 @@
-//! pvapconfig, lszcrypt and chzcrypt on a simulated AP bus.
+//! pvapconfig on a simulated AP bus: what it says, keeps, refuses. That it ends as it should is in `tests/ap_scenarios.yaml`.
 
+use crate::ap_guest::ApGuest;
 use crate::recorded;
+use crate::support::{Run, Scratch, product};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// Two EP11 queues with the same master key on two cards, one with another key, an accelerator.
+const INVENTORY: &str = "\
+master_keys: {A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa3b773619640a1a75a9161cec00000001,
+              B: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb3b773619640a1a75a9161cec00000002}
+cards: {'0f': {type: CEX8A}}
+queues:
+  '0f.0014': {}
+  '28.0014': {mk: A}
+  '28.0015': {mk: B}
+  '29.0014': {mk: A}
+secrets: [s1]
+";
+const CONFIG: &str = "\
+- {mode: ep11, name: s1, mkvp: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}
+- {mode: accel, name: fast}
+";
+const DONE: [(&str, &str); 4] =
+    [("0f.0014", "bound"), ("28.0014", "associated 0"), ("28.0015", "unbound"), ("29.0014", "unbound")];
+const NOTHING: [(&str, &str); 4] =
+    [("0f.0014", "unbound"), ("28.0014", "unbound"), ("28.0015", "unbound"), ("29.0014", "unbound")];
 
 #[test]
 fn behaves_as_recorded() {
     recorded::compare("pvapconfig", |_| true);
+}
+
+#[test]
+fn says_nothing_on_success_and_everything_with_verbose() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    let run = guest.configure(&[]).succeeds();
+    assert_eq!((run.stdout(), run.stderr.as_str()), ("", ""));
+    guest.expect(&DONE);
+    let run = guest.configure(&["-v"]).succeeds();
+    for line in [
+        "EP11 APQN 28.0014 already satisfies AP config entry #1 's1'.",
+        "Accelerator APQN 0f.0014 already satisfies AP config entry #2 'fast'.",
+        "Successfully applied 2 out of 2 AP config entries.",
+    ] {
+        assert!(run.stdout().lines().any(|said| said == line), "{line}: {run:#?}");
+    }
+}
+
+#[test]
+fn a_dry_run_prints_the_actions_of_a_run_and_changes_no_queue() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    let dry = guest.configure(&["-n"]).succeeds();
+    guest.expect(&NOTHING);
+    let run = guest.configure(&["-v"]).succeeds();
+    guest.expect(&DONE);
+    let is_action = |line: &&str| ["Bind ", "Unbind ", "Associate "].iter().any(|verb| line.starts_with(verb));
+    let actions: Vec<_> = run.stdout().lines().filter(is_action).collect();
+    assert_eq!(dry.stdout().lines().collect::<Vec<_>>(), actions);
+    assert_eq!(actions.len(), 7, "{actions:#?}");
+}
+
+#[test]
+fn a_second_run_writes_nothing() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    guest.configure(&[]).succeeds();
+    let writes = guest.writes();
+    guest.configure(&["--strict"]).succeeds();
+    assert_eq!(guest.writes(), writes);
+    guest.run("pvapconfig", &["--status"]).succeeds();
+    guest.run("pvapconfig", &["--check", "config.yaml"]).succeeds();
+    assert_eq!(guest.writes(), writes);
+}
+
+#[test]
+fn unbinds_everything() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    guest.configure(&[]).succeeds();
+    let dry = guest.run("pvapconfig", &["--unbind", "-n"]).succeeds();
+    assert_eq!(dry.stdout(), "Unbind APQN 0f.0014.\nUnbind APQN 28.0014.\n");
+    guest.expect(&DONE);
+    let run = guest.run("pvapconfig", &["--unbind"]).succeeds();
+    assert_eq!(run.stdout(), "");
+    guest.expect(&NOTHING);
+}
+
+#[test]
+fn tells_the_state_of_every_queue() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    guest.configure(&[]).succeeds();
+    let run = guest.run("pvapconfig", &["--status", "config.yaml"]).succeeds();
+    let key = "a".repeat(32);
+    let expected = format!(
+        "APQN     TYPE   STATE         MKVP                              SECRET  ENTRY\n\
+         0f.0014  CEX8A  bound         -                                 -       #2 'fast'\n\
+         28.0014  CEX8P  associated 0  {key}  s1      #1 's1'\n\
+         28.0015  CEX8P  unbound       -                                 -       -\n\
+         29.0014  CEX8P  unbound       -                                 -       -\n"
+    );
+    assert_eq!(run.stdout(), expected);
+    // Without a file there is no name, but an id.
+    let run = guest.run("pvapconfig", &["--status"]).succeeds();
+    assert!(run.stdout().contains(&hex::encode(openssl::sha::sha256(b"s1"))), "{run:#?}");
+}
+
+#[test]
+fn has_the_same_in_json() {
+    let guest = ApGuest::new(INVENTORY, &format!("{CONFIG}- {{mode: ep11, name: s2, mkvp: {}}}\n", "c".repeat(32)));
+    let json = |args: &[&str]| -> Value { serde_json::from_slice(&guest.configure(args).succeeds().stdout).unwrap() };
+    let dry = json(&["-n", "--format", "json"]);
+    assert_eq!((&dry["dry_run"], &dry["satisfied"], &dry["status"]), (&true.into(), &2.into(), &0.into()));
+    let run = json(&["-v", "--format", "json"]);
+    assert_eq!(run["steps"], dry["steps"]);
+    assert_eq!(run["entries"][0]["queue"], "28.0014");
+    assert_eq!(run["entries"][2]["satisfied"], false);
+    assert!(run["entries"][2]["reason"].as_str().unwrap().contains("secret"), "{run:#}");
+    assert_eq!(run["queues"][1]["state"], "associated");
+    let status = json(&["--status", "--format", "json"]);
+    assert_eq!(status["queues"][1]["secret_name"], "s1");
+    assert_eq!(status["queues"][0]["entry"], 2);
+    let check = json(&["--check", "--format", "json"]);
+    assert_eq!((&check["valid"], &check["entries"]), (&true.into(), &3.into()));
+}
+
+#[test]
+fn says_why_an_entry_has_no_queue() {
+    let config = format!(
+        "{CONFIG}- {{mode: accel}}\n- {{mode: ep11, name: s1, mkvp: {}}}\n- {{mode: ep11, name: gone, mkvp: {}}}\n",
+        "c".repeat(32),
+        "b".repeat(32)
+    );
+    let guest = ApGuest::new(INVENTORY, &config);
+    let run = guest.configure(&["-s"]);
+    assert_eq!(run.status, 1);
+    for part in [
+        "AP config entry #3 has no queue: ",
+        "AP config entry #4 's1' has no queue: ",
+        "from config entry #5 'gone' not found in UV secrets list.",
+        "error: Strict flag given and only 2 out of 5 AP config entries have been applied.",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    guest.expect(&DONE);
+}
+
+#[test]
+fn checks_files_anywhere_and_names_every_mistake_with_its_place() {
+    let scratch = Scratch::new();
+    scratch
+        .write("bad.yaml", "- mode: accel\n  mingent: cex8\n- mode: nonsense\n- mode: ep11\n  name: x\n  mkvp: 12\n");
+    let run = Run::of(product("pvapconfig").args(["--check", "bad.yaml"]).current_dir(scratch.path()), b"");
+    assert_eq!(run.status, 1, "{run:#?}");
+    for part in ["line 2", "'mingen'"] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    scratch.write("bad.yaml", "- mode: nonsense\n- mode: ep11\n  name: x\n  mkvp: 12\n");
+    let run = Run::of(product("pvapconfig").args(["--check", "-c", "bad.yaml"]).current_dir(scratch.path()), b"");
+    assert_eq!(run.status, 1, "{run:#?}");
+    for part in ["Unknown or invalid mode 'nonsense'", "line 1", "Mkvp value '12' is not valid", "line 4"] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    let run = Run::of(product("pvapconfig").args(["--check", "nowhere"]).current_dir(scratch.path()), b"");
+    run.refuses(1, &["nowhere", "No such file"]);
+}
+
+#[test]
+fn checks_every_configuration_file_of_ibms_documents() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apconfig");
+    let mut checked = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let run = Run::of(product("pvapconfig").arg("--check").arg(&path), b"");
+            // Printed so in a document, where it is a mistake.
+            let is_mistake = path.file_stem().is_some_and(|stem| stem == "accelerator-typing-error");
+            assert_eq!(run.status, i32::from(is_mistake), "{}: {run:#?}", path.display());
+            checked += 1;
+        }
+    }
+    println!("{checked} configuration files of IBM's documents checked");
+    assert!(checked >= 5, "{checked}");
+}
+
+#[test]
+fn an_empty_configuration_is_nothing_to_do() {
+    for config in ["", "[]", "# nothing\n"] {
+        let guest = ApGuest::new(INVENTORY, config);
+        let run = guest.configure(&["--strict"]).succeeds();
+        assert_eq!(run.stdout(), "No AP configuration entries in config file 'config.yaml': Nothing to do.\n");
+    }
+}
+
+#[test]
+fn refuses_where_queues_cannot_be_bound() {
+    let rows = [
+        ("bus: {present: false}", "AP bus support missing (path "),
+        ("bus: {features: APSC APXA}", "Missing AP bus feature APSB"),
+        ("guest: {secure_execution: false}", "this is not a SE guest"),
+    ];
+    for (inventory, part) in rows {
+        let guest = ApGuest::new(inventory, CONFIG);
+        guest.configure(&[]).refuses(1, &[part]);
+        guest.run("pvapconfig", &["--unbind"]).refuses(1, &[part]);
+        assert!(!guest.lock_file().exists());
+    }
+}
+
+#[test]
+fn one_instance_at_a_time_and_the_other_says_which() {
+    let guest = ApGuest::new(&INVENTORY.replace("{mk: A}", "{mk: A, assoc_ms: 1500}"), CONFIG);
+    let first = guest.command("pvapconfig", &["config.yaml"]).spawn().unwrap();
+    // The lock is there from before the first write on.
+    while guest.writes() == 0 {
+        std::thread::yield_now();
+    }
+    let second = guest.configure(&[]);
+    let process = first.id().to_string();
+    second.refuses(1, &["pvapconfig is running already", &process]);
+    let mut first = first;
+    assert!(first.wait().unwrap().success());
+    guest.expect(&DONE);
+    assert!(!guest.lock_file().exists());
+}
+
+#[test]
+fn a_stale_lock_file_stops_nobody() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    // A dead process, a living one that is something else, and no number at all.
+    for content in ["4194300", &std::process::id().to_string(), "", "garbage\n"] {
+        fs::write(guest.lock_file(), content).unwrap();
+        guest.configure(&[]).succeeds();
+        assert!(!guest.lock_file().exists(), "{content}");
+    }
+}
+
+#[test]
+fn waits_for_the_bus_and_says_how_far_it_is() {
+    let guest = ApGuest::new(&format!("bus: {{bindings_after: 4}}\n{INVENTORY}"), CONFIG);
+    let run = guest.configure(&["-v"]).succeeds();
+    assert!(run.stdout().contains("Waiting for AP bus bindings complete...\n"), "{run:#?}");
+    guest.expect(&DONE);
+}
+
+#[test]
+fn a_closed_stdout_does_not_stop_the_work() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    let link = guest.scratch.link_tool("pvapconfig".as_ref());
+    guest.shell(&format!("{} -v config.yaml | true", link.display())).succeeds();
+    guest.expect(&DONE);
 }
