@@ -15,6 +15,7 @@ mod serve;
 
 pub use report::{Event, Failure, Report, Step};
 
+use crate::inventory::Note;
 use crate::plan::{Action, Barred, Plan, Problem, plan, unbind_all};
 use crate::{Apqn, AssociationSecret, Bus, Clock, Entry, Error, MAX_QUEUES, MasterKey, Mode, Queue, SerialNumber};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,8 +124,14 @@ impl<'a> Executor<'a> {
             if actions.is_empty() {
                 break;
             }
+            let failures = self.failures.len();
             self.act(task, &plan, &queues, &actions);
-            queues = self.look()?;
+            if self.failures.len() == failures {
+                // Each step has seen that it came true.
+                actions.iter().for_each(|step| step.take_effect(&mut queues));
+            } else {
+                queues = self.look()?;
+            }
             plan = self.plan(task, &queues);
         }
         self.restore(true);
@@ -134,11 +141,7 @@ impl<'a> Executor<'a> {
     /// Reads all queues, and adds what is known of those that do not tell it now.
     fn look(&mut self) -> Result<Vec<Queue>, Error> {
         let inventory = self.bus.inventory()?;
-        for note in &inventory.notes {
-            if self.noted.insert(note.to_string()) {
-                (self.watch)(Event::Note(note));
-            }
-        }
+        inventory.notes.iter().for_each(|note| self.note(note));
         self.limit = MAX_QUEUES.saturating_sub(inventory.out_of_reach);
         let mut queues = inventory.queues;
         for queue in &mut queues {
@@ -150,6 +153,13 @@ impl<'a> Executor<'a> {
             }
         }
         Ok(queues)
+    }
+
+    /// Tells it once.
+    fn note(&mut self, note: &Note) {
+        if self.noted.insert(note.to_string()) {
+            (self.watch)(Event::Note(note));
+        }
     }
 
     fn plan(&self, task: Task<'_>, queues: &[Queue]) -> Plan {

@@ -79,9 +79,10 @@ impl<'a> Operator<'a> {
             self.pause(&mut patience, apqn, BOUND, timeout::BIND);
         }
         loop {
-            let state = self.bus.state(apqn, mode)?;
+            // What it is associated with does not matter here, so it is asked as an accelerator would be.
+            let state = self.bus.state(apqn, Mode::Accelerator)?;
             match state {
-                state if state.is_bound() => return Ok(()),
+                State::Bound => return Ok(()),
                 State::Unbound if patience.is_left() => self.pause(&mut patience, apqn, BOUND, timeout::BIND),
                 State::Unbound => {
                     return Err(Error::TimeOut { apqn, operation: BOUND, state, waited: patience.waited() });
@@ -115,8 +116,9 @@ impl<'a> Operator<'a> {
         loop {
             match self.write(apqn, "se_bind", "0") {
                 Ok(()) => break,
-                Err(error) if error.is_gone() => return Ok(()),
+                Err(error) if error.is_gone() && !self.bus.queue_folder(apqn).exists() => return Ok(()),
                 Err(error) if error.errno() == Some(errno::EBUSY) && patience.is_left() => {}
+                Err(_) if patience.waited() < timeout::RESET_BY_OTHERS => {}
                 Err(error) => return Err(error),
             }
             self.pause(&mut patience, apqn, UNBOUND, timeout::UNBIND);
@@ -173,7 +175,7 @@ impl<'a> Operator<'a> {
 
     fn end_of_association(&self, apqn: Apqn, mut patience: Patience<'_>) -> Result<(State, Duration), Error> {
         loop {
-            match self.bus.state(apqn, Mode::Ep11)? {
+            match self.bus.association(apqn)? {
                 State::Pending if patience.is_left() => {
                     self.pause(&mut patience, apqn, ASSOCIATED, timeout::ASSOCIATION);
                 }

@@ -1,6 +1,7 @@
 //! Finding out what unbound queues do not tell.
 
 use super::{Event, Executor, Step, Task};
+use crate::inventory::Note;
 use crate::plan::{Barred, doubled_master_keys};
 use crate::{Apqn, Error, MasterKey, Mode, Queue, State, Wanted};
 
@@ -15,10 +16,9 @@ impl Executor<'_> {
             if let Some(&(first, second, mkvp)) = doubled_master_keys(&queues).first() {
                 return Err(Error::DoubledMasterKey { first, second, mkvp });
             }
-            if !self.probe(task, &queues, rehearsal) {
+            if !self.probe(task, &mut queues, rehearsal)? {
                 return Ok(queues);
             }
-            queues = self.look()?;
         }
     }
 
@@ -39,17 +39,21 @@ impl Executor<'_> {
         any
     }
 
-    /// Binds queues whose master key may be the one that an entry still wants. Gives whether anything was done.
-    fn probe(&mut self, task: Task<'_>, queues: &[Queue], rehearsal: bool) -> bool {
+    /// Binds queues whose master key may be one that an entry wants. Gives whether anything was done.
+    ///
+    /// All of them are looked at before anything is changed, also if those known would do: so the plan does not depend on
+    /// what a killed run happened to know. If not all can be bound at a time, it goes on only as long as entries are open.
+    fn probe(&mut self, task: Task<'_>, queues: &mut Vec<Queue>, rehearsal: bool) -> Result<bool, Error> {
         let plan = self.plan(task, queues);
-        let open =
-            |(entry, planned): (&crate::Entry, &Result<_, crate::plan::Unsatisfied>)| match (&entry.wanted, planned) {
-                (Wanted::Ep11 { secret, .. }, Err(_)) if task.secrets.iter().any(|known| known.id == *secret) => {
-                    Some(entry.mingen)
-                }
-                _ => None,
+        let is_first = self.probed.is_empty();
+        let open = task.entries.iter().zip(&plan.assignments).filter(|(entry, planned)| {
+            let has_secret = match &entry.wanted {
+                Wanted::Ep11 { secret, .. } => task.secrets.iter().any(|known| known.id == *secret),
+                Wanted::Accelerator => false,
             };
-        let open: Vec<_> = task.entries.iter().zip(&plan.assignments).filter_map(open).collect();
+            has_secret && planned.as_ref().map_or(true, |assignment| is_first && !assignment.kept)
+        });
+        let open: Vec<_> = open.map(|(entry, _)| entry.mingen).collect();
         let may_serve = |queue: &&Queue| {
             queue.mode == Mode::Ep11
                 && queue.state == State::Unbound
@@ -59,13 +63,13 @@ impl Executor<'_> {
         };
         let unknown: Vec<_> = queues.iter().filter(may_serve).map(|queue| queue.apqn).collect();
         if unknown.is_empty() {
-            return false;
+            return Ok(false);
         }
         let bound: Vec<_> = queues.iter().filter(|queue| queue.state.is_bound()).collect();
         let places = self.limit.saturating_sub(bound.len());
         if places > 0 {
-            self.look_into(unknown.into_iter().take(places).collect());
-            return true;
+            self.look_into(unknown.into_iter().take(places).collect(), queues)?;
+            return Ok(true);
         }
         // No place is free. What this run has bound may go; what others have bound only for a plan that is worth it.
         let is_used = |apqn| plan.assignments.iter().flatten().any(|assignment| assignment.queue == apqn);
@@ -75,30 +79,53 @@ impl Executor<'_> {
             !is_used(queue.apqn) && (own || any_satisfied && !rehearsal)
         };
         let unused: Vec<_> = bound.iter().filter(may_go).map(|queue| (queue.apqn, queue.mode)).collect();
+        if unused.is_empty() {
+            return Ok(false);
+        }
         self.release(&unused, Some(Step::Release));
-        !unused.is_empty()
+        *queues = self.look()?;
+        Ok(true)
     }
 
-    fn look_into(&mut self, apqns: Vec<Apqn>) {
+    /// Binds queues and reads what they tell then.
+    fn look_into(&mut self, apqns: Vec<Apqn>, queues: &mut Vec<Queue>) -> Result<(), Error> {
         for &apqn in &apqns {
             (self.watch)(Event::Step(Step::Probe(apqn)));
         }
         self.probed.extend(&apqns);
-        let read = self.in_parallel(apqns.clone(), |operator, apqn| {
+        let told = self.in_parallel(apqns.clone(), |operator, apqn| {
             operator.bind(apqn, Mode::Ep11)?;
-            operator.bus().master_key(apqn)
+            Ok((operator.bus().master_key(apqn)?, operator.bus().serial_number(apqn.card)))
         });
-        for (apqn, read) in apqns.into_iter().zip(read) {
-            match read {
-                Ok(MasterKey::Valid(_) | MasterKey::None) => {}
-                // It told nothing, and will not tell more the next time.
-                Ok(MasterKey::Unknown) => self.barred.push(Barred::Queue(apqn)),
+        let mut is_plain = true;
+        for (apqn, told) in apqns.into_iter().zip(told) {
+            match told {
+                Ok((master_key, serialnr)) => {
+                    match master_key {
+                        MasterKey::Valid(_) => {}
+                        MasterKey::None => self.note(&Note::NoMasterKey(apqn)),
+                        MasterKey::Unknown => {
+                            self.note(&Note::NoInformation(apqn, None));
+                            // It will not tell more the next time.
+                            self.barred.push(Barred::Queue(apqn));
+                        }
+                    }
+                    self.known.insert(apqn, (master_key, serialnr.clone()));
+                    if let Some(queue) = queues.iter_mut().find(|queue| queue.apqn == apqn) {
+                        (queue.state, queue.master_key, queue.serialnr) = (State::Bound, master_key, serialnr);
+                    }
+                }
                 Err(error) => {
+                    is_plain = false;
                     let not_undone = self.undo(apqn);
                     self.fail(Step::Probe(apqn), error, not_undone);
                     self.barred.push(Barred::Queue(apqn));
                 }
             }
         }
+        if !is_plain {
+            *queues = self.look()?;
+        }
+        Ok(())
     }
 }

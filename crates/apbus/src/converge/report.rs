@@ -2,7 +2,7 @@
 
 use crate::inventory::Note;
 use crate::plan::Plan;
-use crate::{Apqn, Error, Mode, Queue, Waiting};
+use crate::{Apqn, Error, Mode, Queue, State, Waiting};
 
 /// Something that happens now.
 #[derive(Debug)]
@@ -52,6 +52,21 @@ pub enum Step {
         /// The entry.
         entry: usize,
     },
+}
+
+impl Step {
+    /// What it makes of the queues.
+    pub(super) fn take_effect(self, queues: &mut [Queue]) {
+        let (apqn, state) = match self {
+            Self::Keep { .. } => return,
+            Self::Release(apqn) | Self::Restore(apqn) => (apqn, State::Unbound),
+            Self::Probe(apqn) | Self::Bind { apqn, .. } => (apqn, State::Bound),
+            Self::Associate { apqn, index, .. } => (apqn, State::Associated(index)),
+        };
+        if let Some(queue) = queues.iter_mut().find(|queue| queue.apqn == apqn) {
+            queue.state = state;
+        }
+    }
 }
 
 /// A step that did not work.

@@ -129,9 +129,12 @@ fn serve(operator: &Operator<'_>, job: &Job<'_>) -> Option<Refused> {
 /// Binds a queue. While it was not bound it may have become another one, so it is asked again.
 fn prepare(operator: &Operator<'_>, job: &Job<'_>) -> Result<(), Error> {
     let apqn = job.assignment.queue;
-    if job.needs_bind && job.just_unbound {
+    if !job.needs_bind {
+        return Ok(());
+    }
+    if job.just_unbound {
         operator.rebind(apqn, job.mode)?;
-    } else if job.needs_bind {
+    } else {
         operator.bind(apqn, job.mode)?;
     }
     let Wanted::Ep11 { mkvp, serialnr, .. } = job.wanted else { return Ok(()) };
