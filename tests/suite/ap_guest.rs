@@ -70,11 +70,6 @@ impl ApGuest {
         self.run("pvapconfig", &[args, &["-c", "config.yaml"]].concat())
     }
 
-    /// A shell command line in the guest.
-    pub(crate) fn shell(&self, line: &str) -> Run {
-        Run::of(self.front.command("sh").args(["-c", line]).current_dir(self.scratch.path()), b"")
-    }
-
     /// The state of each queue when everything that is under way has ended.
     pub(crate) fn states(&self) -> BTreeMap<String, String> {
         let queues = self.machine.show_bus().unwrap().queues;

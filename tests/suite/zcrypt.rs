@@ -170,14 +170,12 @@ fn chzcrypt_refuses_with_the_known_words() {
 }
 
 #[test]
-fn chzcrypt_waits_for_a_reset_that_others_began() {
-    let guest = ApGuest::new(
-        &INVENTORY.replace("'28.0015': {state: bound}", "'28.0015': {state: bound, reset_ms: 150, sm_ms: 150}"),
-        "",
-    );
-    guest.shell("echo 0 > /sys/bus/ap/devices/28.0015/se_bind").succeeds();
-    // The file shows the old state until the reset is over.
-    guest.shell("while [ $(cat /sys/bus/ap/devices/28.0015/se_bind) = bound ]; do :; done").succeeds();
+fn chzcrypt_waits_for_a_driver_that_is_not_ready_yet() {
+    let slow = INVENTORY.replace("'28.0015': {state: bound}", "'28.0015': {state: bound, reset_ms: 50, sm_ms: 400}");
+    let guest = ApGuest::new(&slow, "");
+    guest.run("chzcrypt", &["--se-unbind", "28.0015"]).succeeds();
     guest.run("chzcrypt", &["--se-bind", "28.0015"]).succeeds();
     assert_eq!(guest.states()["28.0015"], "bound");
+    let writes = guest.machine.writes().unwrap();
+    assert!(writes.len() > 2 && writes[1].result == "EBUSY", "it was ready at once: {writes:?}");
 }
