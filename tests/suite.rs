@@ -54,6 +54,10 @@ mod pvverify; // verdicts on host-key documents
 mod recorded; // command lines with the recorded behaviour of s390-tools
 #[path = "suite/recorded_inputs.rs"]
 mod recorded_inputs; // the files that those name
+#[path = "suite/side_by_side.rs"]
+mod side_by_side; // the programs of s390-tools, where they are, and ours
+#[path = "suite/side_by_side_guest.rs"]
+mod side_by_side_guest; // the same in the simulated guest
 #[path = "suite/simulator.rs"]
 mod simulator; // many commands at once in one guest
 #[path = "suite/support.rs"]

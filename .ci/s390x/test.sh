@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 chosen=
 case ${1:-} in
     --all) shift ;;
-    '') set -- -- --skip as_recorded --skip every_situation_has --skip every_fault --skip every_combination --skip memory:: ;;
+    '') set -- -- --skip as_recorded --skip every_situation_has --skip every_fault --skip every_combination --skip memory:: --skip side_by_side:: ;;
     *) chosen=1 ;;
 esac
 # With --all: thousands of processes, of which a sample shows what can differ there.

@@ -83,7 +83,6 @@ impl Differences {
     }
 
     /// For comparing a program with itself.
-    #[expect(dead_code, reason = "for the comparison side by side")]
     pub(crate) fn none() -> Self {
         Self { rows: Vec::new(), used: Vec::new() }
     }
@@ -132,4 +131,18 @@ fn matches(glob: &str, text: &str) -> bool {
             Some(text) => (0..=text.len()).any(|at| text.is_char_boundary(at) && matches(rest, &text[at..])),
         },
     }
+}
+
+#[test]
+fn a_difference_that_is_gone_is_reported() {
+    let id = "pvattest.check/left-out:<OUT>";
+    let mut table = Differences::of_tool("pvattest");
+    let reference = Behaviour { exit: 1, stdout: empty(), stderr: "data".to_owned(), files: BTreeMap::new() };
+    let ours = table.expected(id, &reference).unwrap();
+    assert_eq!((ours.exit, ours.stdout.as_str()), (0, "data"));
+    assert!(table.expected(id, &ours).unwrap_err().contains("changes nothing"));
+    assert_eq!(table.expected("any/other", &reference), Ok(reference));
+    // Rows that nobody met; it is no matter when another comparison meets them.
+    assert_eq!(table.idle([].into_iter()).len(), table.rows.len() - 1);
+    assert!(table.idle(["extra/check-3"].into_iter()).len() < table.rows.len() - 1);
 }

@@ -24,6 +24,7 @@ use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Files by their names.
+#[derive(Default)]
 pub(crate) struct Inputs(BTreeMap<String, Vec<u8>>);
 
 static OURS: LazyLock<Inputs> = LazyLock::new(make);
@@ -48,7 +49,7 @@ impl Inputs {
         self.0.keys().map(String::as_str)
     }
 
-    fn add(&mut self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn add(&mut self, name: &str, content: impl AsRef<[u8]>) {
         let before = self.0.insert(name.to_owned(), content.as_ref().to_vec());
         assert!(before.is_none(), "{name} is made twice");
     }
@@ -68,7 +69,7 @@ struct Actors {
 }
 
 fn make() -> Inputs {
-    let mut inputs = Inputs(BTreeMap::new());
+    let mut inputs = Inputs::default();
     let actors = Actors::new();
     plain_files(&mut inputs);
     keys(&mut inputs, &actors);
@@ -271,7 +272,7 @@ fn attestation(inputs: &mut Inputs, actors: &Actors) {
     };
 
     let plain_response = respond(&plain, &[], &[]);
-    inputs.add("attreq", request_file(&plain));
+    inputs.add("attreq", request_file(&plain, 0));
     inputs.add("resp_user", respond(&plain, &[], &data));
     inputs.add("resp_full", respond(&asking, &additional, &data));
     inputs.add("resp_extra", respond(&asking, &[&*additional, b"extra"].concat(), &[]));
@@ -305,9 +306,9 @@ fn exchange(parts: [&[u8]; 5]) -> Vec<u8> {
     exchange_file(entries, &parts.concat())
 }
 
-/// An exchange file with a request alone, which says how long the measurement will be.
-fn request_file(request: &[u8]) -> Vec<u8> {
-    exchange_file([(request.len(), 0x40), (64, 0), (0, 0), (0, 0), (0, 0)], request)
+/// An exchange file with a request alone, which says how long the measurement and the additional data will be.
+pub(crate) fn request_file(request: &[u8], additional: usize) -> Vec<u8> {
+    exchange_file([(request.len(), 0x40), (64, 0), (additional, 0), (0, 0), (0, 0)], request)
 }
 
 fn exchange_file(entries: [(usize, usize); 5], parts: &[u8]) -> Vec<u8> {
