@@ -4,16 +4,16 @@
 # them (rustdoc 1.85 cannot cross-run examples; those run natively). Prints how many ran.
 #
 # Left out are, also with --all, pvsim's tests that lead the host's own programs (cat, Python, C) into the guest: these
-# are x86_64 here, which no s390x library can be preloaded into; and the preload libraries' own unit tests, which put the
+# are x86_64 here, which no s390x library can be preloaded into, and so are scripts in place of our programs; the preload libraries' own unit tests, which put the
 # interposed functions into the emulator's test program itself and hang there. Left out without --all are whole-program
 # tests that start the program some thousand times each, for what the byte order does not touch: the recorded command
-# lines, the certificate matrix, a fault in every file call, every attestation; and the search of a process's memory,
+# lines, programs side by side, the certificate matrix, a fault in every file call, every attestation; and the search of a process's memory,
 # which here is the emulator's. Natively they always run.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd -P)
 chosen=
 case ${1:-} in
-    --all) shift ;;
+    --all) set -- -- --skip side_by_side::differences_in --skip side_by_side::files_that ;;
     '') set -- -- --skip as_recorded --skip every_situation_has --skip every_fault --skip every_combination --skip memory:: --skip side_by_side:: ;;
     *) chosen=1 ;;
 esac
