@@ -11,9 +11,10 @@ mod inspect;
 mod request;
 mod se_header;
 mod secret_list;
+mod sysfs_text;
 
 /// Every target by name.
-pub(crate) const ALL: [(&str, fn(&[u8])); 11] = [
+pub(crate) const ALL: [(&str, fn(&[u8])); 12] = [
     ("additional", additional::fuzz),
     ("ap_config", ap_config::fuzz),
     ("arguments", arguments::fuzz),
@@ -25,4 +26,5 @@ pub(crate) const ALL: [(&str, fn(&[u8])); 11] = [
     ("request", request::fuzz),
     ("se_header", se_header::fuzz),
     ("secret_list", secret_list::fuzz),
+    ("sysfs_text", sysfs_text::fuzz),
 ];

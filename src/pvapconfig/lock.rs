@@ -18,8 +18,11 @@ const PATH: &str = "run/lock/pvapconfig.lock";
 /// Held until it is dropped.
 pub(super) struct Lock {
     path: PathBuf,
-    file: Flock<File>,
+    held: Held,
 }
+
+/// A file that is locked.
+struct Held(Option<Flock<File>>);
 
 impl Lock {
     pub(super) fn take(system: &System) -> anyhow::Result<Self> {
@@ -27,8 +30,8 @@ impl Lock {
         loop {
             let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
             let file = open.with_context(|| format!("Failure trying to create lock file {}", path.display()))?;
-            let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(file) => file,
+            let mut held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => Held(Some(file)),
                 Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => match process(&mut file) {
                     Some(process) => bail!("pvapconfig is running already, as process {process}"),
                     None => bail!("pvapconfig is running already: it holds {}", path.display()),
@@ -38,20 +41,17 @@ impl Lock {
                 }
             };
             // The one before removed the file after it was opened here: this is the lock of nothing.
-            if !is_at(&file, &path) {
+            if !held.is_at(&path) {
                 continue;
             }
-            if let Some(other) = process(&mut file).filter(|&process| is_pvapconfig(process)) {
+            let Some(file) = held.file() else { continue };
+            if let Some(other) = process(file).filter(|&process| is_pvapconfig(process)) {
                 bail!("pvapconfig of s390-tools is running already, as process {other}");
             }
-            let write = || -> std::io::Result<()> {
-                file.set_len(0)?;
-                file.rewind()?;
-                write!(file, "{}", std::process::id())
-            };
-            let written = { write }();
+            let written = file.set_len(0).and_then(|()| file.rewind());
+            let written = written.and_then(|()| write!(file, "{}", std::process::id()));
             written.with_context(|| format!("cannot write to {}", path.display()))?;
-            return Ok(Self { path, file });
+            return Ok(Self { path, held });
         }
     }
 }
@@ -59,16 +59,32 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Nobody else can have taken it meanwhile; if it cannot be removed, the next one will find it unlocked.
-        if is_at(&self.file, &self.path) {
+        if self.held.is_at(&self.path) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
+impl Held {
+    fn file(&mut self) -> Option<&mut File> {
+        self.0.as_deref_mut()
+    }
+
+    /// Whether the file that is locked is the one at `path`.
+    fn is_at(&self, path: &Path) -> bool {
+        match (self.0.as_deref().map(File::metadata), fs::metadata(path)) {
+            (Some(Ok(held)), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
+            _ => false,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Its own drop panics when unlocking fails. The lock ends with the process all the same.
+        if let Some(Err((locked, _))) = self.0.take().map(Flock::unlock) {
+            std::mem::forget(locked);
+        }
     }
 }
 

@@ -190,6 +190,31 @@ fn guest_commands_survive_every_fault() {
     }
 }
 
+/// What changes the store: a failure may come before or after that, but is told, and the store is in order.
+#[test]
+fn commands_that_change_the_store_survive_every_fault() {
+    let made = Scratch::new();
+    let machine = Machine::init(&made.join("machine"), None).unwrap();
+    let front = front(&machine);
+    let create = "create -q -k machine/host.crt --no-verify --hdr machine/se.hdr -o request association name";
+    Run::of(&mut product(&made, "pvsecret", create), b"").succeeds();
+    for line in ["add -q request", "lock -q"] {
+        torment(&Victim {
+            name: &format!("pvsecret {line}"),
+            prepare: &|scratch| {
+                // The store is empty and open again, whatever the run before came to.
+                assert!(machine.guest().unwrap().secrets.len() <= 1);
+                machine.reboot().unwrap();
+                scratch.write("request", made.read("request"));
+            },
+            command: &|scratch| in_guest(&front, scratch, "pvsecret", line),
+            outputs: &[],
+            failures: &[1],
+            in_guest: true,
+        });
+    }
+}
+
 fn in_guest(front: &Front, scratch: &Scratch, tool: &str, line: &str) -> Command {
     let mut command = front.command(env!("CARGO_BIN_EXE_pvtools"));
     command.arg0(tool).args(line.split(' ')).current_dir(scratch.path());

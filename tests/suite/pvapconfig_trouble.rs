@@ -139,6 +139,30 @@ fn with_shim(mut command: Command) -> Command {
     command
 }
 
+/// The calls for sysfs, the configuration file, the lock, the ultravisor and the talk alike: each fails once, with another
+/// errno from one to the next.
+#[test]
+fn every_call_may_fail_once() {
+    const FAULTS: [&str; 5] = ["4", "5", "13", "28", "short"];
+    let template = Template::new(INVENTORY);
+    let log = Scratch::new();
+    let guest = template.guest(CONFIG);
+    let mut whole = with_shim(guest.command("pvapconfig", &["-v", "config.yaml"]));
+    Run::of(whole.env("PVSIM_FAULT_LOG", log.join("calls")), b"").succeeds();
+    let calls = String::from_utf8(log.read("calls")).unwrap().lines().count();
+    each((1..=calls).collect(), |call| {
+        let guest = template.guest(CONFIG);
+        let fault = FAULTS[call % FAULTS.len()];
+        let mut command = with_shim(guest.command("pvapconfig", &["-v", "config.yaml"]));
+        let run = Run::of(command.env("PVSIM_FAULT", format!("{call}:{fault}")), b"");
+        let place = format!("call {call}: {fault}");
+        assert!(!run.stderr.contains("panicked") && [0, 1].contains(&run.status), "{place}: {run:#?}");
+        guest.configure(&["--strict"]).succeeds();
+        assert!(!guest.lock_file().exists(), "{place}");
+    });
+    println!("{calls} calls failed");
+}
+
 #[test]
 fn a_kill_at_every_write_is_mended_by_the_next_run() {
     let template = Template::new(INVENTORY);
