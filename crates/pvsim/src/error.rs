@@ -96,6 +96,35 @@ pub enum Error {
     /// The inventory file's AP bus is wrong.
     #[error("the inventory file: {0}")]
     Bus(String),
+    /// Not a list of scenarios.
+    #[error("is no list of scenarios")]
+    Scenarios(#[source] serde_yaml::Error),
+    /// A list of scenarios of another form.
+    #[error("the format '{0}' is not known, only apconfig-scenarios/1")]
+    ScenarioFormat(String),
+    /// No such scenario.
+    #[error("there is no row '{0}'")]
+    NoRow(String),
+    /// A scenario does not say what must come out.
+    #[error("row '{row}' has no '{key}'")]
+    NoExpectation {
+        /// Which.
+        row: String,
+        /// The key that would say it.
+        key: &'static str,
+    },
+    /// The program that scenarios run is not there.
+    #[error("neither pvapconfig nor pvtools is in '{}'", .0.display())]
+    NoProgram(PathBuf),
+    /// A scenario cannot be run.
+    #[error("cannot run the scenario: {what}")]
+    Scenario {
+        /// What of it.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// This cannot happen to the AP bus.
     #[error("this cannot happen: {0}")]
     Event(String),

@@ -31,6 +31,7 @@ mod machine;
 pub mod open;
 pub mod pki;
 mod platform;
+pub mod scenario;
 pub mod seal;
 mod show;
 pub mod ultravisor;

@@ -2,7 +2,7 @@
 
 mod demo;
 mod run;
-mod scenario;
+mod scenarios;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -86,7 +86,7 @@ enum Command {
     /// Order that something goes wrong
     Fault(FaultArguments),
     /// Run pvapconfig in each machine of a list, and compare what comes out of it
-    Scenario(scenario::Arguments),
+    Scenario(scenarios::Arguments),
     /// Walk through the whole story with the real programs, in a folder that is removed afterwards
     Demo,
     /// Decode an add-secret or attestation request as the machine would, secrets included
@@ -152,7 +152,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run { dir, program } => return run::run(&dir, &program),
         Command::Shell { dir } => return run::shell(&dir),
         Command::Init { dir, inventory, row } => init(&dir, inventory.as_deref(), row.as_deref()),
-        Command::Scenario(arguments) => return scenario::run(&arguments),
+        Command::Scenario(arguments) => return scenarios::run(&arguments),
         Command::Show { dir, format } => show(&dir, format),
         Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
         Command::Ap { dir, event } => ap(&Machine::open(&dir)?, &event),
@@ -165,7 +165,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 fn init(dir: &Path, inventory: Option<&Path>, row: Option<&str>) -> anyhow::Result<()> {
     let inventory = match (inventory, row) {
-        (Some(file), Some(row)) => Some(scenario::List::read(file)?.inventory(row)?),
+        (Some(file), Some(row)) => {
+            let list = scenarios::read(file)?;
+            Some(list.inventory(list.row(row)?)?)
+        }
         (Some(file), None) => {
             Some(std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?)
         }

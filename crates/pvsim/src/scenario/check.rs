@@ -4,7 +4,7 @@ use super::file::{Exit, Expectation, States};
 use super::run::Outcome;
 
 /// All differences, in words.
-pub(super) fn differences(outcome: &Outcome, expected: &Expectation) -> Vec<String> {
+pub fn differences(outcome: &Outcome, expected: &Expectation) -> Vec<String> {
     let mut found = vec![];
     let mut check = |good: bool, what: &dyn Fn() -> String| {
         if !good {
@@ -89,7 +89,7 @@ fn applied(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pvsim::ap::LoggedWrite;
+    use crate::ap::LoggedWrite;
     use std::time::Duration;
 
     fn outcome() -> Outcome {

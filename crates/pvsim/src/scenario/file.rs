@@ -1,20 +1,18 @@
 //! The form of a list of scenarios.
 
-use super::Expect;
-use anyhow::{Context, bail};
+use crate::Error;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
 const FORMAT: &str = "apconfig-scenarios/1";
 
 /// A list of scenarios.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct List {
+pub struct List {
     format: String,
     /// Names for master keys, for all rows.
     #[serde(default)]
@@ -23,11 +21,13 @@ pub(crate) struct List {
 }
 
 /// A machine, a configuration, and what comes out of it.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Row {
-    pub(super) id: String,
-    pub(super) title: String,
+pub struct Row {
+    /// Its name.
+    pub id: String,
+    /// What it is about.
+    pub title: String,
     /// What it is there for: for readers.
     #[serde(default, rename = "shows")]
     _shows: IgnoredAny,
@@ -57,16 +57,16 @@ pub(crate) struct Row {
 }
 
 /// One run of the program.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
     flags: Vec<String>,
 }
 
 /// What must come out. A key that is left out is not checked.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Expectation {
+pub struct Expectation {
     pub(super) exit: Option<Exit>,
     pub(super) exit_in: Option<Vec<Exit>>,
     pub(super) exits: Option<Vec<Exit>>,
@@ -88,12 +88,12 @@ pub(super) struct Expectation {
 }
 
 /// States by queue.
-pub(super) type States = BTreeMap<String, String>;
+pub type States = BTreeMap<String, String>;
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Exit {
+pub enum Exit {
     /// With this status.
     Status(i32),
     /// Otherwise.
@@ -103,7 +103,7 @@ pub(super) enum Exit {
 /// The end of a program that gave no status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum NoStatus {
+pub enum NoStatus {
     /// It had not ended when the time was over.
     Hangs,
     /// By a signal.
@@ -120,36 +120,43 @@ impl fmt::Display for Exit {
     }
 }
 
+/// Which of its expectations a row is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// What is best.
+    Ideal,
+    /// What s390-tools 2.43.0 does.
+    Reference,
+}
+
 impl List {
-    /// Reads a file.
-    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
-        let name = file.display();
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read '{name}'"))?;
-        let list: Self = serde_yaml::from_str(&text).with_context(|| format!("'{name}' is no list of scenarios"))?;
-        if list.format != FORMAT {
-            bail!("'{name}': the format '{}' is not known, only {FORMAT}", list.format);
-        }
-        Ok(list)
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// [`Error::Scenarios`], [`Error::ScenarioFormat`].
+    pub fn parse(yaml: &str) -> Result<Self, Error> {
+        let list: Self = serde_yaml::from_str(yaml).map_err(Error::Scenarios)?;
+        if list.format == FORMAT { Ok(list) } else { Err(Error::ScenarioFormat(list.format)) }
     }
 
-    /// The rows with these ids; all without ids.
-    pub(super) fn select(&self, ids: &[String]) -> anyhow::Result<Vec<&Row>> {
-        if ids.is_empty() {
-            return Ok(self.scenarios.iter().collect());
-        }
-        ids.iter().map(|id| self.row(id)).collect()
+    /// All rows, in the order of the file.
+    pub fn rows(&self) -> &[Row] {
+        &self.scenarios
     }
 
-    fn row(&self, id: &str) -> anyhow::Result<&Row> {
-        self.scenarios.iter().find(|row| row.id == id).with_context(|| format!("there is no row '{id}'"))
+    /// The row with this id.
+    ///
+    /// # Errors
+    /// [`Error::NoRow`].
+    pub fn row(&self, id: &str) -> Result<&Row, Error> {
+        self.scenarios.iter().find(|row| row.id == id).ok_or_else(|| Error::NoRow(id.into()))
     }
 
-    /// The machine of the row with this id, as an inventory file.
-    pub(crate) fn inventory(&self, id: &str) -> anyhow::Result<String> {
-        self.inventory_of(self.row(id)?)
-    }
-
-    pub(super) fn inventory_of(&self, row: &Row) -> anyhow::Result<String> {
+    /// The machine of a row, as an inventory file.
+    ///
+    /// # Errors
+    /// [`Error::Yaml`].
+    pub fn inventory(&self, row: &Row) -> Result<String, Error> {
         let parts = [
             ("master_keys", &self.master_keys),
             ("inventory", &row.inventory),
@@ -174,11 +181,14 @@ impl Row {
     }
 
     /// What must come out.
-    pub(super) fn expectation(&self, which: Expect) -> anyhow::Result<&Expectation> {
-        let expectation = match which {
-            Expect::Ideal => &self.ideal,
-            Expect::Reference => &self.reference,
+    ///
+    /// # Errors
+    /// [`Error::NoExpectation`].
+    pub fn expectation(&self, which: Expect) -> Result<&Expectation, Error> {
+        let (key, expectation) = match which {
+            Expect::Ideal => ("ideal", &self.ideal),
+            Expect::Reference => ("reference", &self.reference),
         };
-        expectation.as_ref().with_context(|| format!("row '{}' has no '{}'", self.id, which.key()))
+        expectation.as_ref().ok_or_else(|| Error::NoExpectation { row: self.id.clone(), key })
     }
 }

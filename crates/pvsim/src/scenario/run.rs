@@ -1,9 +1,8 @@
 //! One row, run.
 
 use super::file::{Exit, List, NoStatus, Row, States};
-use anyhow::Context;
-use pvsim::ap::{self, LoggedWrite};
-use pvsim::{Front, Machine};
+use crate::ap::{self, LoggedWrite};
+use crate::{Error, Front, Machine};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
@@ -20,34 +19,39 @@ const LIMIT: Duration = Duration::from_secs(100);
 const LOCK_FILE: &str = "root/run/lock/pvapconfig.lock";
 
 /// The program that is judged.
-pub(super) struct Program(PathBuf);
+#[derive(Clone, Debug)]
+pub struct Program(PathBuf);
 
 /// What it did.
-pub(super) struct Outcome {
+#[derive(Clone, Debug)]
+pub struct Outcome {
     /// How each step ended.
-    pub(super) exits: Vec<Exit>,
+    pub exits: Vec<Exit>,
     /// How long all steps took.
-    pub(super) took: Duration,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+    pub took: Duration,
+    /// What all steps printed.
+    pub stdout: String,
+    /// What all steps printed there.
+    pub stderr: String,
     /// What the last step printed on both.
-    pub(super) last: String,
+    pub last: String,
     /// Each queue when all timers have run out.
-    pub(super) states: States,
-    pub(super) writes: Vec<LoggedWrite>,
-    pub(super) lock_left: bool,
+    pub states: States,
+    /// All writes to attributes.
+    pub writes: Vec<LoggedWrite>,
+    /// Whether the lock file is there at the end.
+    pub lock_left: bool,
 }
 
 impl Program {
-    /// That in `folder`, or else beside this program.
-    pub(super) fn in_folder(folder: Option<&Path>) -> anyhow::Result<Self> {
-        let folder = match folder {
-            Some(folder) => folder.to_owned(),
-            None => std::env::current_exe()?.parent().context("this program is in no folder")?.to_owned(),
-        };
+    /// That in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::NoProgram`].
+    pub fn in_folder(folder: &Path) -> Result<Self, Error> {
         let found = [NAME, ALL_IN_ONE].iter().map(|name| folder.join(name)).find(|path| path.is_file());
-        let found = found.with_context(|| format!("neither {NAME} nor {ALL_IN_ONE} is in '{}'", folder.display()))?;
-        Ok(Self(found.canonicalize()?))
+        let found = found.and_then(|path| path.canonicalize().ok());
+        found.map(Self).ok_or_else(|| Error::NoProgram(folder.to_owned()))
     }
 
     fn command(&self, front: &Front) -> Command {
@@ -57,17 +61,21 @@ impl Program {
     }
 }
 
-/// Makes the row's machine and does in it what the row says.
-pub(super) fn run(list: &List, row: &Row, program: &Program) -> anyhow::Result<Outcome> {
-    let folder = scratch().context("cannot make a folder")?;
+/// Makes the row's machine and does in it what the row says. `trouble` is told of errors of the simulator itself.
+///
+/// # Errors
+/// [`Error::Scenario`], and all of making a machine and of serving it.
+pub fn run(list: &List, row: &Row, program: &Program, trouble: fn(&Error)) -> Result<Outcome, Error> {
+    let wrong = |what| move |source| Error::Scenario { what, source };
+    let folder = scratch().map_err(wrong("its folder"))?;
     let machine = folder.path().join("machine");
     let config = folder.path().join("config.yaml");
-    fs::write(&config, row.config.as_deref().unwrap_or_default())?;
-    let machine = Machine::init(&machine, Some(&list.inventory_of(row)?))?;
-    let front = Front::start(machine.clone(), ap::parts(&machine, crate::run::report), crate::run::report)?;
+    fs::write(&config, row.config.as_deref().unwrap_or_default()).map_err(wrong("its configuration file"))?;
+    let machine = Machine::init(&machine, Some(&list.inventory(row)?))?;
+    let front = Front::start(machine.clone(), ap::parts(&machine, trouble), trouble)?;
     let lock_file = machine.folder().join(LOCK_FILE);
     if let Some(content) = &row.lockfile {
-        fs::write(&lock_file, content)?;
+        fs::write(&lock_file, content).map_err(wrong("its lock file"))?;
     }
     let mut outcome = Outcome {
         exits: vec![],
@@ -85,7 +93,7 @@ pub(super) fn run(list: &List, row: &Row, program: &Program) -> anyhow::Result<O
         let mut command = program.command(&front);
         command.args(arguments).current_dir(folder.path());
         let began = Instant::now();
-        let (exit, stdout, stderr) = watch(&mut command)?;
+        let (exit, stdout, stderr) = watch(&mut command).map_err(wrong("its program"))?;
         outcome.took += began.elapsed();
         outcome.exits.push(exit);
         outcome.last = format!("{stdout}{stderr}");
@@ -109,9 +117,8 @@ fn scratch() -> io::Result<tempfile::TempDir> {
 }
 
 /// Runs a command, and kills it when its time is over.
-fn watch(command: &mut Command) -> anyhow::Result<(Exit, String, String)> {
-    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = spawned.with_context(|| format!("cannot start {:?}", command.get_program()))?;
+fn watch(command: &mut Command) -> io::Result<(Exit, String, String)> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().map(collected);
     let stderr = child.stderr.take().map(collected);
     let exit = wait(&mut child)?;
@@ -131,15 +138,15 @@ fn collected(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u
     })
 }
 
-fn wait(child: &mut Child) -> anyhow::Result<Exit> {
+fn wait(child: &mut Child) -> io::Result<Exit> {
     let began = Instant::now();
     loop {
-        if let Some(status) = child.try_wait().context("cannot wait for the program")? {
+        if let Some(status) = child.try_wait()? {
             return Ok(status.code().map_or(Exit::Other(NoStatus::Killed), Exit::Status));
         }
         if began.elapsed() > LIMIT {
-            child.kill().context("cannot kill the program")?;
-            child.wait().context("cannot wait for the program")?;
+            child.kill()?;
+            child.wait()?;
             return Ok(Exit::Other(NoStatus::Hangs));
         }
         thread::sleep(Duration::from_millis(1));
