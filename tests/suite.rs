@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
 
+#[path = "suite/ap_bus.rs"]
+mod ap_bus; // tests/ap_scenarios.yaml: what pvapconfig does with queues of all sorts
 #[path = "suite/ap_guest.rs"]
 mod ap_guest; // a guest with an AP bus
 #[path = "suite/certificate_matrix.rs"]
