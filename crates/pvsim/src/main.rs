@@ -27,8 +27,8 @@ enum Command {
     ///
     /// In DIR, host.crt is the machine's host-key document, se.img and se.hdr are the guest's image and header, cck.bin
     /// is its CCK. The inventory is a YAML mapping. 'guest:' has max_association, max_retrievable, max_secrets (what
-    /// the store holds), cck_extension_secret, cck_update, dump_allowed (what the header says), and kernel (current,
-    /// one-page-list, one-page-list-with-retrieve, attest-only), secure_execution, facilities. 'secrets:' lists
+    /// the store holds), cck_extension_secret, cck_update, dump_allowed (what the header says), kernel (current,
+    /// one-page-list, one-page-list-with-retrieve, attest-only), secure_execution and facilities. 'secrets:' lists
     /// association secrets that are in the store from the beginning, 'faults:' what is to go wrong; see 'pvsim fault'.
     /// 'cards:' and 'queues:' are what is on the AP bus, 'master_keys:' names for their keys, 'bus:' how the bus behaves,
     /// 'events:' what will happen to it; see README. Without an inventory: two EP11 queues with one master key, and an
@@ -72,10 +72,11 @@ enum Command {
     /// Let something happen on the AP bus
     ///
     /// The host resets queues (reset), takes them (take: they are listed until the next bus scan), gives them back
-    /// (give), makes them illicit (illicit), check-stops them (chkstop, recover), puts them out of the configuration
-    /// and into it (deconfigure, configure), sets another master key ('mk NAME', 'mk none'); somebody in the guest sets
-    /// them offline or online; or time goes by ('wait MS', without a queue).
-    #[command(verbatim_doc_comment)]
+    /// (give), makes them illicit (illicit), check-stops them and ends that (chkstop, recover), puts them out of the
+    /// configuration and into it (deconfigure, configure); somebody sets them offline or online; another master key is
+    /// set: a name of the inventory, 64 or 32 hex digits, or none. 'wait' puts the clock of the bus forward.
+    #[command(override_usage = "pvsim ap <DIR> <EVENT> <QUEUE>\n       pvsim ap <DIR> mk <NAME> <QUEUE>\n       \
+                                pvsim ap <DIR> wait <MS>")]
     Ap {
         /// Folder of the machine
         dir: PathBuf,

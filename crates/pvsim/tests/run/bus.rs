@@ -245,6 +245,15 @@ fn the_machine_of_a_row_can_be_made_by_hand() {
 }
 
 #[test]
+fn the_inventory_in_the_readme_makes_a_machine() {
+    let readme = include_str!("../../../../README.md");
+    let block = readme.lines().skip_while(|line| !line.starts_with("    master_keys:"));
+    let block: Vec<_> = block.map_while(|line| line.strip_prefix("    ")).collect();
+    let (_folder, machine) = machine(&block.join("\n"));
+    assert_eq!(states(&machine), ["unbound", "associated 0", "unbound"]);
+}
+
+#[test]
 fn events_by_hand_say_what_is_wrong_with_them() {
     let (_folder, machine) = machine("queues: {'28.0014': {state: associated 1}}");
     let ap = |words: &[&str]| run(pvsim().arg("ap").arg(machine.folder()).args(words));
