@@ -40,6 +40,9 @@ struct Difference {
     /// Outputs for the owner alone, whatever the reference's mode. Such a row goes together with another.
     #[serde(default)]
     secret: Vec<String>,
+    /// Of guest commands: the ultravisor knows something else afterwards.
+    #[serde(default)]
+    state: bool,
     reason: String,
 }
 
@@ -105,6 +108,11 @@ impl Differences {
             expected = differing;
         }
         Ok(expected)
+    }
+
+    /// Whether the ultravisor must know something else afterwards.
+    pub(crate) fn leaves_other_state(&self, id: &str) -> bool {
+        self.rows.iter().any(|row| row.state && row.is_about(id))
     }
 
     /// How many times a row was met.
