@@ -113,6 +113,7 @@ fn has_the_same_in_json() {
     let json = |args: &[&str]| -> Value { serde_json::from_slice(&guest.configure(args).succeeds().stdout).unwrap() };
     let dry = json(&["-n", "--format", "json"]);
     assert_eq!((&dry["dry_run"], &dry["satisfied"], &dry["status"]), (&true.into(), &2.into(), &0.into()));
+    assert_eq!((&dry["queues"][1]["state"], &dry["queues"][1]["entry"]), (&"unbound".into(), &1.into()));
     let run = json(&["-v", "--format", "json"]);
     assert_eq!(run["steps"], dry["steps"]);
     assert_eq!(run["entries"][0]["queue"], "28.0014");

@@ -81,14 +81,14 @@ impl<'a> Executor<'a> {
     /// # Errors
     /// As [`Executor::apply`].
     pub fn rehearse(mut self, task: Task<'_>) -> Result<Report, Error> {
-        let queues = self.prepare(task, true)?;
+        let mut queues = self.prepare(task, true)?;
         let plan = self.plan(task, &queues);
         self.announce_kept(&plan, &queues);
         for step in steps(&plan) {
             (self.watch)(Event::Step(step));
         }
         // A run that can do nothing for any entry undoes its looking, too.
-        self.restore(plan.assignments.iter().all(Result::is_err));
+        self.restore(&mut queues, plan.assignments.iter().all(Result::is_err));
         Ok(Report::new(plan, queues, self.failures, true))
     }
 
@@ -111,7 +111,7 @@ impl<'a> Executor<'a> {
     fn prepare(&mut self, task: Task<'_>, rehearsal: bool) -> Result<Vec<Queue>, Error> {
         let prepared = self.look_closely(task, rehearsal);
         if prepared.is_err() {
-            self.restore(true);
+            self.restore(&mut [], true);
         }
         prepared
     }
@@ -134,7 +134,7 @@ impl<'a> Executor<'a> {
             }
             plan = self.plan(task, &queues);
         }
-        self.restore(true);
+        self.restore(&mut queues, true);
         Ok(Report::new(plan, queues, self.failures, false))
     }
 
@@ -176,9 +176,10 @@ impl<'a> Executor<'a> {
     }
 
     /// Unbinds again what this run has bound only to look at it, and has no use for.
-    fn restore(&mut self, announced: bool) {
+    fn restore(&mut self, queues: &mut [Queue], announced: bool) {
         let probed: Vec<_> = std::mem::take(&mut self.probed).into_iter().map(|apqn| (apqn, Mode::Ep11)).collect();
         self.release(&probed, announced.then_some(Step::Restore));
+        probed.iter().for_each(|(apqn, _)| Step::Restore(*apqn).take_effect(queues));
     }
 }
 

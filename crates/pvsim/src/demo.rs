@@ -75,6 +75,24 @@ fn in_the_guest(story: &Story) -> anyhow::Result<()> {
     story.step("cmp code found && cat found", 0, "the launch code is 0000")?;
     story.step(&format!("{retrieve} 'my secret' -o nothing"), 1, "0x0111")?;
 
+    story.heading(
+        "The association secret ties a queue of a Crypto Express card to the guest, and its twin on another card",
+    )?;
+    story.step(&format!("{GUEST} lszcrypt -V --queueonly"), 0, "unbound")?;
+    let entry = format!("{{mode: ep11, name: my secret, mkvp: {}}}", "a".repeat(32));
+    story.step(&format!("printf -- '- {entry}\\n- {entry}\\n' > apconfig.yaml"), 0, "")?;
+    story.step(
+        &format!("{GUEST} pvapconfig --dry-run apconfig.yaml"),
+        0,
+        "Associate APQN 28.0014 with uv secrets index 0",
+    )?;
+    story.step(
+        &format!("{GUEST} pvapconfig -v --strict apconfig.yaml"),
+        0,
+        "Successfully applied 2 out of 2 AP config entries.",
+    )?;
+    story.step(&format!("{GUEST} pvapconfig --status apconfig.yaml"), 0, "associated 0")?;
+
     story.heading("The store is locked: nothing can be added until the guest is started again")?;
     story.step(&format!("{GUEST} pvsecret lock"), 0, "")?;
     story.step(&format!("{GUEST} pvsecret add --force retrievable.req"), 1, "0x0102")?;
