@@ -110,6 +110,27 @@ impl World {
         Self::of_size(1..=4, 0..=6, 4)
     }
 
+    /// Few cards, and master keys and secrets in all combinations: what no matching alone can solve.
+    pub(crate) fn crossed() -> impl Strategy<Value = Self> {
+        let entry = (1..=3_u8, 1..=3_u8).prop_map(|(key, secret)| ep11(key, secret, None));
+        let entries = prop::collection::vec(entry, 4..=6);
+        let has = prop::collection::vec((any::<bool>(), 0..6_u16), 9);
+        (entries, has, 2..=12_usize).prop_map(|(entries, has, limit)| {
+            let queue = |(place, (_, state)): (u8, (bool, u16))| Queue {
+                apqn: Apqn { card: place / 3, domain: u16::from(place % 3) },
+                generation: Generation(if place / 3 == 1 { 7 } else { 8 }),
+                mode: Mode::Ep11,
+                state: state.checked_sub(3).map_or(State::Unbound, State::Associated),
+                master_key: MasterKey::Valid(mkvp(place % 3 + 1)),
+                serialnr: None,
+            };
+            let queues = (0..).zip(has).filter(|(_, (has, _))| *has).map(queue).collect();
+            let secrets = (1..=3).map(|number| (secret_id(number), u16::from(number) - 1));
+            let secrets = secrets.map(|(id, index)| AssociationSecret { id, index }).collect();
+            Self { entries, queues, secrets, limit, barred: Vec::new() }
+        })
+    }
+
     pub(crate) fn of_size(
         entries: std::ops::RangeInclusive<usize>,
         queues: std::ops::RangeInclusive<usize>,
@@ -130,13 +151,22 @@ impl World {
             1 => prop::sample::select(vec![MasterKey::Unknown, MasterKey::None]),
             9 => (1..=3_u8).prop_map(|number| MasterKey::Valid(mkvp(number))),
         ];
-        let queue = (1..=cards, 0..8_u16, state, master_key).prop_map(|(card, domain, state, master_key)| {
-            // What a card can do and how new it is follows from its number: all its queues agree.
-            let mode = if card == 4 { Mode::Accelerator } else { Mode::Ep11 };
-            let master_key = if mode == Mode::Ep11 { master_key } else { MasterKey::None };
-            let generation = Generation(if card % 3 == 2 { 7 } else { 8 });
-            Queue { apqn: Apqn { card, domain }, generation, mode, state, master_key, serialnr: Some(serialnr(card)) }
-        });
+        let named = proptest::bool::weighted(0.9);
+        let queue =
+            (1..=cards, 0..8_u16, state, master_key, named).prop_map(|(card, domain, state, master_key, named)| {
+                // What a card can do and how new it is follows from its number: all its queues agree.
+                let mode = if card == 4 { Mode::Accelerator } else { Mode::Ep11 };
+                let master_key = if mode == Mode::Ep11 { master_key } else { MasterKey::None };
+                let generation = Generation(if card % 3 == 2 { 7 } else { 8 });
+                Queue {
+                    apqn: Apqn { card, domain },
+                    generation,
+                    mode,
+                    state,
+                    master_key,
+                    serialnr: named.then(|| serialnr(card)),
+                }
+            });
         let barred = (1..=cards, 0..8_u16, proptest::option::of(0..5_u16)).prop_map(|(card, domain, index)| {
             let queue = Apqn { card, domain };
             index.map_or(Barred::Queue(queue), |index| Barred::Secret(queue, index))
