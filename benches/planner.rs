@@ -36,6 +36,36 @@ fn main() {
         show(&title("each with each"), &queues, |entry| (entry % keys, entry / keys % keys));
         show(&title("at random"), &sparse(cards, keys), |entry| (mix(entry) % keys, mix(entry + 999) % 4));
     }
+    println!();
+    random(1000);
+}
+
+/// Problems of all sizes where master keys and secrets cross, from a fixed sequence.
+fn random(count: u16) {
+    let mut state = 1_u64;
+    let mut below = |most: u16| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        ((state >> 48) % u64::from(most)) as u16
+    };
+    let (mut slowest, mut inexact) = (Duration::ZERO, 0);
+    for _ in 0..count {
+        let cards = [2, 3, 4, 6, 12, 40, 256][usize::from(below(7))];
+        let (keys, secrets, density, in_use) = (2 + below(15), 2 + below(15), 1 + below(4), below(3));
+        let mut queues = same_keys_everywhere(cards, keys, keys);
+        queues.retain_mut(|queue| {
+            if below(3) < in_use {
+                queue.state = State::Associated(below(secrets));
+            }
+            queue.generation = Generation(8 - u8::from(below(3) == 0));
+            below(4) < density
+        });
+        let entries = [6, 13, 40, 256][usize::from(below(4))];
+        let entries: Vec<_> = (0..entries).map(|_| entry(below(keys), below(secrets))).collect();
+        let (time, plan) = fastest(&problem(&queues, &entries, &all_secrets()));
+        slowest = slowest.max(time);
+        inexact += u16::from(!plan.exact);
+    }
+    println!("{count} random problems: {slowest:.2?} for the slowest, {inexact} not exact");
 }
 
 fn pinned(title: &str, queues: &[Queue]) {
@@ -53,11 +83,17 @@ fn show(title: &str, queues: &[Queue], keys: impl Fn(u16) -> (u16, u16)) {
 
 fn measure(title: &str, queues: &[Queue], entries: &[Entry]) {
     let count = queues.len();
-    let secrets: Vec<_> = (0..ENTRIES).map(|index| AssociationSecret { id: id(index), index }).collect();
-    let problem = Problem { entries, queues, secrets: &secrets, limit: MAX_QUEUES, barred: &[] };
-    let (time, plan) = fastest(&problem);
+    let (time, plan) = fastest(&problem(queues, entries, &all_secrets()));
     let satisfied = plan.assignments.iter().filter(|found| found.is_ok()).count();
     println!("{title:<54} {count:>7} {time:>10.2?} {satisfied:>10} {:>6}", if plan.exact { "yes" } else { "no" });
+}
+
+fn all_secrets() -> Vec<AssociationSecret> {
+    (0..ENTRIES).map(|index| AssociationSecret { id: id(index), index }).collect()
+}
+
+fn problem<'a>(queues: &'a [Queue], entries: &'a [Entry], secrets: &'a [AssociationSecret]) -> Problem<'a> {
+    Problem { entries, queues, secrets, limit: MAX_QUEUES, barred: &[] }
 }
 
 fn fastest(problem: &Problem<'_>) -> (Duration, Plan) {

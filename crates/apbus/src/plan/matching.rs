@@ -54,13 +54,15 @@ impl Label {
 
 /// For each row the position of the edge that it has, in a matching of at most `limit` of them that is first the
 /// largest, then has the largest gain, then has the earlier rows.
-pub(super) fn best(rows: &[Vec<Edge>], limit: usize) -> Vec<Option<usize>> {
+///
+/// `twins` names for each row the one before it that has the same edges, if any. That saves time only.
+pub(super) fn best(rows: &[Vec<Edge>], twins: &[Option<usize>], limit: usize) -> Vec<Option<usize>> {
     let slots = rows.iter().flatten().map(|edge| edge.slot + 1).max().unwrap_or(0);
     let mut taken: Vec<Option<usize>> = vec![None; rows.len()];
     let mut holder: Vec<Option<usize>> = vec![None; slots];
     let mut labels: Vec<Option<Label>> = vec![None; slots];
     for _ in 0..limit {
-        label_all(rows, &taken, &holder, &mut labels);
+        label_all(rows, twins, &taken, &holder, &mut labels);
         let ends = labels.iter().enumerate().filter(|(slot, _)| holder[*slot].is_none());
         let end = ends.fold(None, |best: Option<Label>, (_, label)| match label {
             Some(label) if label.is_better(&best) => Some(*label),
@@ -80,10 +82,18 @@ pub(super) fn best(rows: &[Vec<Edge>], limit: usize) -> Vec<Option<usize>> {
     taken
 }
 
-fn label_all(rows: &[Vec<Edge>], taken: &[Option<usize>], holder: &[Option<usize>], labels: &mut [Option<Label>]) {
+fn label_all(
+    rows: &[Vec<Edge>],
+    twins: &[Option<usize>],
+    taken: &[Option<usize>],
+    holder: &[Option<usize>],
+    labels: &mut [Option<Label>],
+) {
     labels.fill(None);
     let mut improved = Vec::new();
-    for (row, edges) in rows.iter().enumerate().filter(|(row, _)| taken[*row].is_none()) {
+    // The first of equal rows is the one to start from.
+    let is_start = |row: usize| taken[row].is_none() && twins[row].is_none_or(|twin| taken[twin].is_some());
+    for (row, edges) in rows.iter().enumerate().filter(|(row, _)| is_start(*row)) {
         for (at, edge) in edges.iter().enumerate() {
             let label = Label { gain: edge.gain, start: row, by: (row, at) };
             if label.is_better(&labels[edge.slot]) {

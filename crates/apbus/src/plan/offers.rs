@@ -13,6 +13,8 @@ pub(super) struct Row {
     pub(super) entry: usize,
     /// The best first.
     pub(super) offers: Vec<Offer>,
+    /// The row before it that has the same offers.
+    pub(super) twin: Option<usize>,
 }
 
 /// A queue that fits an entry.
@@ -94,7 +96,8 @@ fn with_places(found: &[(usize, &Entry, Vec<Found>)], first: First) -> Vec<Row> 
     let offered =
         offered.flat_map(|((mkvp, secret), offers)| offers.iter().map(move |found| (found.card, mkvp, secret)));
     let mut places = Places::new(offered, first);
-    let rows = found.iter().map(|(number, entry, offers)| {
+    let mut last = HashMap::new();
+    let rows = found.iter().enumerate().map(|(row, (number, entry, offers))| {
         let offers = offers.iter().map(|found| {
             let (slot, guard) = match pair(entry) {
                 None => (places.of_queue(found.queue), None),
@@ -103,14 +106,17 @@ fn with_places(found: &[(usize, &Entry, Vec<Found>)], first: First) -> Vec<Row> 
             let Found { queue, generation, fit: Fit { secret, kept }, .. } = *found;
             Offer { queue, secret, kept, generation, slot, guard }
         });
-        Row { entry: *number, offers: offers.collect() }
+        Row { entry: *number, offers: offers.collect(), twin: last.insert(demand(entry), row) }
     });
     rows.collect()
 }
 
 impl Offer {
-    /// As an edge to a place, with what is gained apart from that.
-    pub(super) fn edge(&self, slot: usize, tie: i128) -> Edge {
-        Edge { slot, gain: Gain { kept: i32::from(self.kept), generation: i32::from(self.generation.0), tie } }
+    /// As an edge, of which `tie` decides between equal ones.
+    pub(super) fn edge(&self, tie: i128) -> Edge {
+        Edge {
+            slot: self.slot,
+            gain: Gain { kept: i32::from(self.kept), generation: i32::from(self.generation.0), tie },
+        }
     }
 }

@@ -6,12 +6,16 @@
 
 use super::matching::{self, Edge};
 use super::offers::{Offer, Row};
+use crate::MAX_QUEUES;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
-/// How many matchings are made at most. Enough for whatever guests with twelve queues have; little enough to take less
-/// than a second.
-const MOST_MATCHINGS: usize = 4000;
+/// How many matchings are made at most: little enough to take less than a second. A matching of more takes longer, in
+/// the square of its size.
+fn most_matchings(limit: usize) -> usize {
+    const OF_TWELVE: usize = 4000;
+    OF_TWELVE * MAX_QUEUES * MAX_QUEUES / limit.max(MAX_QUEUES).pow(2)
+}
 
 /// What the search has found.
 pub(super) struct Found {
@@ -40,7 +44,7 @@ pub(super) fn best(ways: &[Vec<Row>], limit: usize, entries: usize) -> Found {
 
 fn from(start: Node, rows: &[Row], limit: usize) -> (Vec<Option<usize>>, bool) {
     let mut waiting = BinaryHeap::from([start]);
-    let mut made = 1;
+    let (mut made, most) = (1, most_matchings(limit));
     let mut incumbent: Option<(Value, Vec<Option<usize>>)> = None;
     while let Some(node) = waiting.pop() {
         if let Some((value, taken)) = &incumbent {
@@ -54,7 +58,7 @@ fn from(start: Node, rows: &[Row], limit: usize) -> (Vec<Option<usize>>, bool) {
         if incumbent.as_ref().is_none_or(|(best, _)| value > *best) {
             incumbent = Some((value, repaired));
         }
-        if made >= MOST_MATCHINGS {
+        if made >= most {
             break;
         }
         for owner in node.users(rows, guard) {
@@ -143,10 +147,11 @@ impl Eq for Node {}
 fn best_matching(rows: &[Row], limit: usize, allows: impl Fn(&Offer) -> bool) -> Vec<Option<usize>> {
     let edges_of = |row: &Row, tie: &dyn Fn(&Offer) -> i128| -> (Vec<usize>, Vec<Edge>) {
         let allowed = row.offers.iter().enumerate().filter(|(_, offer)| allows(offer));
-        allowed.map(|(at, offer)| (at, offer.edge(offer.slot, tie(offer)))).unzip()
+        allowed.map(|(at, offer)| (at, offer.edge(tie(offer)))).unzip()
     };
     let all: Vec<_> = rows.iter().map(|row| edges_of(row, &|_| 0).1).collect();
-    let first = matching::best(&all, limit);
+    let twins: Vec<_> = rows.iter().map(|row| row.twin).collect();
+    let first = matching::best(&all, &twins, limit);
     let members: Vec<_> = (0..rows.len()).filter(|row| first[*row].is_some()).collect();
 
     // The tie of a row is a digit of a number: the first row has the highest one.
@@ -167,7 +172,8 @@ fn best_matching(rows: &[Row], limit: usize, allows: impl Fn(&Offer) -> bool) ->
         })
         .unzip();
     let mut taken = vec![None; rows.len()];
-    for ((row, positions), edge) in members.iter().zip(&positions).zip(matching::best(&edges, limit)) {
+    let twins = vec![None; edges.len()];
+    for ((row, positions), edge) in members.iter().zip(&positions).zip(matching::best(&edges, &twins, limit)) {
         taken[*row] = edge.map(|edge| positions[edge]);
     }
     taken
