@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use tables::{LIMITS, Topic};
+use tables::{LIMITS, MAX_ADDRESS, Topic};
 use uvdevice::{Query, Side};
 
 /// Exit code for a wrong command line.
@@ -258,7 +258,8 @@ fn section(query: &Query, topic: Topic, title: &str) -> anyhow::Result<Option<St
 fn limits(query: &Query) -> anyhow::Result<BTreeMap<&'static str, u64>> {
     let mut limits = BTreeMap::new();
     for (file, name) in LIMITS {
-        if let Some(number) = query.number(file).context("the limits are not known")?.filter(|number| *number != 0) {
+        let number = if file == MAX_ADDRESS { query.address(file) } else { query.number(file) };
+        if let Some(number) = number.context("the limits are not known")?.filter(|number| *number != 0) {
             limits.insert(name, number);
         }
     }

@@ -17,9 +17,12 @@ pub(super) enum Topic {
     AddSecretFlags,
 }
 
+/// The file with an address.
+pub(super) const MAX_ADDRESS: &str = "max_address";
+
 /// Files with numbers.
 pub(super) const LIMITS: [(&str, &str); 6] = [
-    ("max_address", "Maximal Address for a SE-Guest"),
+    (MAX_ADDRESS, "Maximal Address for a SE-Guest"),
     ("max_assoc_secrets", "Maximal number of associated secrets"),
     ("max_cpus", "Maximal number of CPUs in one SE-Guest"),
     ("max_guests", "Maximal number of SE-Guests"),

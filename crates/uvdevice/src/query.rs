@@ -5,7 +5,8 @@
 //! | `prot_virt_guest`, `prot_virt_host` | `1` or `0` |
 //! | `query/facilities` | four lines of hex digits without leading zeros, bits counted from the left of 64 |
 //! | `query/feature_indications`, `query/supp_*` | one such line |
-//! | `query/max_*` | a decimal number |
+//! | `query/max_address` | hex digits |
+//! | `query/max_*`, all others | a decimal number |
 
 use crate::Error;
 use std::fs;
@@ -76,12 +77,24 @@ impl Query {
     /// # Errors
     /// [`Error::Query`], [`Error::QueryText`].
     pub fn number(&self, name: &str) -> Result<Option<u64>, Error> {
+        self.number_to_base(name, 10, "a decimal number")
+    }
+
+    /// The address in a file below `query/`, which is the only number that the kernel writes in hex.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::QueryText`].
+    pub fn address(&self, name: &str) -> Result<Option<u64>, Error> {
+        self.number_to_base(name, 16, "hex digits")
+    }
+
+    fn number_to_base(&self, name: &str, base: u32, wanted: &'static str) -> Result<Option<u64>, Error> {
         let Some(text) = self.text(&format!("query/{name}"))? else { return Ok(None) };
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|_| self.unreadable(name, text, "a decimal number"))
+        u64::from_str_radix(text, base).map(Some).map_err(|_| self.unreadable(name, text, wanted))
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, Error> {
@@ -152,6 +165,15 @@ mod tests {
         let (_sysfs, query) = query(&[("query/empty", "\n"), ("query/max_cpus", "247\n")]);
         assert_eq!((query.bits("empty").unwrap(), query.bits("nowhere").unwrap()), (None, None));
         assert_eq!((query.number("empty").unwrap(), query.number("max_cpus").unwrap()), (None, Some(247)));
+    }
+
+    #[test]
+    fn reads_addresses_in_hex() {
+        let (_sysfs, query) = query(&[("query/max_address", "3ffffffffff\n"), ("query/round", "10000000000\n")]);
+        assert_eq!(query.address("max_address").unwrap(), Some((1 << 42) - 1));
+        assert_eq!(query.address("round").unwrap(), Some(1 << 40));
+        assert_eq!(query.address("nowhere").unwrap(), None);
+        assert!(query.number("max_address").unwrap_err().to_string().contains("3ffffffffff"));
     }
 
     #[test]
