@@ -16,8 +16,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Id, tool and arguments of what both sides do, one after the other in the same guest.
-pub(crate) const COMMANDS: [(&str, &str); 32] = [
+pub(crate) const COMMANDS: [(&str, &str); 33] = [
     ("guest/info", "pvinfo supported-flags"),
+    ("guest/limits", "pvinfo --limits --format yaml"),
     ("guest/list-empty", "pvsecret list"),
     ("guest/list-empty-yaml", "pvsecret list --format yaml"),
     ("guest/list-empty-file", "pvsecret list -o list.yaml --format yaml"),
