@@ -1,9 +1,10 @@
 #![forbid(unsafe_code)]
-//! The project's own chores: `cargo run -p xtask -- install`, `completions`, `licences`.
+//! The project's own chores: `cargo run -p xtask -- install`, `completions`, `licences`, `advisories`.
 //!
 //! What is needed to make a package but not to run the program lives here, so that the program does not
 //! carry it.
 
+mod advisories;
 mod completions;
 mod install;
 mod licences;
@@ -23,6 +24,8 @@ struct Cli {
 enum Task {
     /// Build and install: program, links, man pages, completions, systemd unit
     Install(install::Options),
+    /// Check the locked crates against the registry, and against advisories
+    Advisories(advisories::Options),
     /// Write the completion scripts of every tool into a folder
     Completions {
         /// The folder, which is made
@@ -39,6 +42,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Install(options) => install::run(&options, &workspace()),
+        Task::Advisories(options) => advisories::run(&options, &workspace()),
         Task::Completions { folder } => completions::write_all(&folder),
         Task::Licences { check: Some(file) } => licences::check(&workspace(), &file),
         Task::Licences { check: None } => Ok(io::stdout().write_all(licences::table(&workspace())?.as_bytes())?),
