@@ -105,6 +105,8 @@ fn problem(error: &serde_yaml::Error) -> Problem {
     let text = error.to_string();
     // It ends with the place, which is said in our own way.
     let what = text.find(" at line ").and_then(|end| text.get(..end)).unwrap_or(&text);
+    // `.[0].mode` is the way to the mode of the first entry.
+    let what = what.strip_prefix('.').filter(|what| what.starts_with('[')).unwrap_or(what);
     Problem::new(Fault::Yaml(what.to_owned()), location(error))
 }
 

@@ -10,11 +10,13 @@ use crate::MAX_QUEUES;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
-/// How many matchings are made at most: little enough to take less than a second. A matching of more takes longer, in
-/// the square of its size.
-fn most_matchings(limit: usize) -> usize {
-    const OF_TWELVE: usize = 4000;
-    OF_TWELVE * MAX_QUEUES * MAX_QUEUES / limit.max(MAX_QUEUES).pow(2)
+/// How many matchings are made at most: little enough to take less than a second. One of more entries takes longer, in
+/// the square of its size, and so does one from more offers.
+fn most_matchings(rows: &[Row], limit: usize) -> usize {
+    const USUAL: usize = 4000;
+    const USUAL_OFFERS: usize = 256 * MAX_QUEUES;
+    let offers = rows.iter().map(|row| row.offers.len()).sum::<usize>().max(USUAL_OFFERS);
+    (USUAL * USUAL_OFFERS / offers) * MAX_QUEUES.pow(2) / limit.max(MAX_QUEUES).pow(2)
 }
 
 /// What the search has found.
@@ -44,7 +46,7 @@ pub(super) fn best(ways: &[Vec<Row>], limit: usize, entries: usize) -> Found {
 
 fn from(start: Node, rows: &[Row], limit: usize) -> (Vec<Option<usize>>, bool) {
     let mut waiting = BinaryHeap::from([start]);
-    let (mut made, most) = (1, most_matchings(limit));
+    let (mut made, most) = (1, most_matchings(rows, limit));
     let mut incumbent: Option<(Value, Vec<Option<usize>>)> = None;
     while let Some(node) = waiting.pop() {
         if let Some((value, taken)) = &incumbent {
