@@ -13,7 +13,7 @@ const FILE: &str = "ap-writes.jsonl";
 /// A write to an attribute, as a line of `ap-writes.jsonl` has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedWrite {
-    /// When it ended: milliseconds since the machine was made.
+    /// When it ended: milliseconds since the guest was started.
     pub ms: Millis,
     /// Where it went.
     pub path: String,

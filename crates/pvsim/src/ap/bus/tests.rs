@@ -172,16 +172,25 @@ events: [{at_ms: 50, event: take, queue: '28.0001'}, {after: 2, event: mk B, car
     assert_eq!(key(&bus), Some(Hex([0xbb; 32])));
 }
 
+/// A driver that waits for an association hears of a reset by the host, and gives the queue up. One that does not wait
+/// does not hear of it.
 #[test]
-fn an_event_between_two_timers_comes_between_them() {
-    // Taken in the middle of the association: it never ends.
-    let yaml = "
-queues: {'28.0001': {state: pending 1 in 100}}
-events: [{at_ms: 60, event: reset, queue: '28.0001'}]
-";
-    let mut bus = bus(yaml);
-    bus.advance(1000);
-    assert_eq!(bus.situation("28.0001"), Situation::Unbound);
+fn events_and_timers_come_in_the_order_of_time() {
+    for (ends, reset, last) in [(100, 60, Err(EBUSY)), (60, 100, Ok(()))] {
+        let yaml = format!(
+            "queues: {{'28.0001': {{state: pending 1 in {ends}}}}}\n\
+             events: [{{at_ms: {reset}, event: reset, queue: '28.0001'}}]"
+        );
+        let mut bus = bus(&yaml);
+        bus.advance(1000);
+        assert_eq!(bus.situation("28.0001"), Situation::Unbound);
+        bus.writes_to("28.0001", "se_bind", "1", 1000).unwrap();
+        assert_eq!(
+            bus.writes_to("28.0001", "se_associate", "1", 1000),
+            last,
+            "association at {ends}, reset at {reset}"
+        );
+    }
 }
 
 /// Something done to one of six queues.
