@@ -12,7 +12,10 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     let name = path.display();
     let (problems, warnings, entries) = match apbus::config::parse(&bytes) {
         Ok(config) => (Vec::new(), config.warnings, config.entries.len()),
-        Err(error) => (error.problems().iter().map(ToString::to_string).collect(), Vec::new(), 0),
+        Err(error) => {
+            let more = (error.more() > 0).then(|| format!("and {} more problems", error.more()));
+            (error.problems().iter().map(ToString::to_string).chain(more).collect(), Vec::new(), 0)
+        }
     };
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     if args.format == Format::Json {
