@@ -18,7 +18,8 @@ pub(super) struct Narrator<'a> {
     steps: Vec<Step>,
     notes: Vec<String>,
     waiting: BTreeMap<Apqn, Waiting>,
-    shown: bool,
+    /// The line that stands on the terminal.
+    shown: Option<String>,
 }
 
 impl<'a> Narrator<'a> {
@@ -31,7 +32,7 @@ impl<'a> Narrator<'a> {
             steps: Vec::new(),
             notes: Vec::new(),
             waiting: BTreeMap::new(),
-            shown: false,
+            shown: None,
         }
     }
 
@@ -188,19 +189,21 @@ impl<'a> Narrator<'a> {
         let fresh = |other: &Waiting| other.waited + PATIENCE >= waiting.waited && other.operation == waiting.operation;
         let names: Vec<_> = self.waiting.values().filter(|other| fresh(other)).map(|it| it.apqn.to_string()).collect();
         let line = format!(
-            "\r\x1b[KWaiting until {} {} {} ({} of at most {} s)",
+            "Waiting until {} {} {} ({} of at most {} s)",
             names.join(", "),
             if names.len() == 1 { "is" } else { "are" },
             waiting.operation,
             waiting.waited.as_secs(),
             waiting.limit.as_secs()
         );
-        self.system.complain(&line);
-        self.shown = true;
+        if self.shown.as_ref() != Some(&line) {
+            self.system.complain(&format!("\r\x1b[K{line}"));
+            self.shown = Some(line);
+        }
     }
 
     fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
+        if self.shown.take().is_some() {
             self.system.complain("\r\x1b[K");
         }
         self.waiting.clear();

@@ -5,6 +5,7 @@ use crate::recorded;
 use crate::support::{Run, Scratch, product};
 use serde_json::Value;
 use std::fs;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -244,6 +245,25 @@ fn waits_for_the_bus_and_says_how_far_it_is() {
     let run = guest.configure(&["-v"]).succeeds();
     assert!(run.stdout().contains("Waiting for AP bus bindings complete...\n"), "{run:#?}");
     guest.expect(&DONE);
+}
+
+#[test]
+fn a_terminal_shows_what_is_waited_for_and_for_how_long() {
+    let guest = ApGuest::new(&INVENTORY.replace("{mk: A}", "{mk: A, assoc_ms: 1300}"), CONFIG);
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut child = guest.command("pvapconfig", &["config.yaml"]).stderr(pty.slave).spawn().unwrap();
+    let mut shown = Vec::new();
+    // Reading ends with an error when the last program that has the terminal ends.
+    let _ = fs::File::from(pty.master).read_to_end(&mut shown);
+    assert!(child.wait().unwrap().success());
+    let shown = String::from_utf8(shown).unwrap();
+    for line in ["Waiting until 28.0014 is associated (0 of at most 30 s)", "(1 of at most 30 s)"] {
+        assert_eq!(shown.matches(line).count(), 1, "{line}: {shown:?}");
+    }
+    assert!(shown.ends_with("\r\x1b[K"), "the line is cleared in the end: {shown:?}");
+    // Whoever does not look at it gets nothing.
+    let run = guest.run("pvapconfig", &["--unbind"]).succeeds();
+    assert_eq!(run.stderr, "");
 }
 
 #[test]
