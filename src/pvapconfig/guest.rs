@@ -68,3 +68,58 @@ pub(super) fn wait_for_bindings(bus: &Bus, clock: &dyn Clock, narrator: &mut Nar
         pause = (pause * 2).min(LONGEST);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pvapconfig::Arguments;
+    use clap::Parser;
+    use std::cell::Cell;
+    use std::fs;
+    use std::io;
+    use std::sync::Mutex;
+
+    /// Time that passes only when somebody waits.
+    #[derive(Default)]
+    struct Patient(Mutex<Duration>);
+
+    impl Clock for Patient {
+        fn elapsed(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+
+        fn sleep(&self, time: Duration) {
+            *self.0.lock().unwrap() += time;
+        }
+    }
+
+    #[test]
+    fn gives_the_bus_ninety_seconds_and_goes_on_with_what_it_has() {
+        thread_local!(static SAID: Cell<usize> = const { Cell::new(0) });
+        struct Count;
+        impl io::Write for Count {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                SAID.set(SAID.get() + String::from_utf8_lossy(bytes).matches("(2/3)").count());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let sysfs = tempfile::tempdir().unwrap();
+        fs::create_dir_all(sysfs.path().join("bus/ap")).unwrap();
+        fs::write(sysfs.path().join("bus/ap/bindings"), "2/3\n").unwrap();
+        let bus = Bus::open(sysfs.path()).unwrap();
+        let args = Arguments::parse_from(["pvapconfig"]);
+        let mut system = System::new(Box::new(io::empty()), Box::new(Count), Box::new(io::sink()));
+        let clock = Patient::default();
+        wait_for_bindings(&bus, &clock, &mut Narrator::new(&args, &mut system)).unwrap();
+        let waited = clock.elapsed();
+        assert!(waited >= BINDINGS_TIMEOUT && waited < BINDINGS_TIMEOUT + Duration::from_secs(1), "{waited:?}");
+        assert_eq!(SAID.get(), 17, "a reminder every five seconds");
+
+        fs::write(sysfs.path().join("bus/ap/bindings"), "3/3 (complete)\n").unwrap();
+        wait_for_bindings(&bus, &clock, &mut Narrator::new(&args, &mut system)).unwrap();
+        assert_eq!(clock.elapsed(), waited);
+    }
+}
