@@ -30,15 +30,20 @@ queues: {'0f.0014': {}, '28.0014': {mk: A}, '29.0014': {mk: A}}
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Inventory {
-    bus: BusSettings,
-    cards: BTreeMap<CardId, CardPart>,
-    queues: BTreeMap<QueueId, QueuePart>,
-    events: Vec<Planned>,
+    pub(crate) bus: Option<BusSettings>,
+    pub(crate) cards: Option<Cards>,
+    pub(crate) queues: Option<Queues>,
+    pub(crate) events: Option<Vec<Planned>>,
 }
+
+/// `cards:`.
+pub(crate) type Cards = BTreeMap<CardId, CardPart>;
+/// `queues:`.
+pub(crate) type Queues = BTreeMap<QueueId, QueuePart>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct CardPart {
+pub(crate) struct CardPart {
     #[serde(rename = "type")]
     kind: CardType,
     serial: Option<String>,
@@ -49,7 +54,7 @@ struct CardPart {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct QueuePart {
+pub(crate) struct QueuePart {
     mk: Option<String>,
     #[serde(deserialize_with = "text")]
     state: Option<Start>,
@@ -72,18 +77,25 @@ impl Inventory {
     /// # Errors
     /// What is wrong, in words.
     pub(crate) fn bus(self, names: &MasterKeys) -> Result<Bus, String> {
-        let mut cards: BTreeMap<_, _> = self.cards.into_iter().map(|(id, part)| (id, card(id, part))).collect();
+        let settings = self.bus.unwrap_or_default();
+        let given = self.cards.unwrap_or_default();
+        let mut cards: BTreeMap<_, _> = given.into_iter().map(|(id, part)| (id, card(id, part))).collect();
         let mut queues = BTreeMap::new();
-        for (id, part) in self.queues {
+        for (id, part) in self.queues.unwrap_or_default() {
             let card = cards.entry(id.card).or_insert_with(|| card(id.card, CardPart::default()));
-            let queue = queue(card, part, self.bus.rescan_ms, names).map_err(|what| format!("queue {id}: {what}"))?;
+            let queue = queue(card, part, settings.rescan_ms, names).map_err(|what| format!("queue {id}: {what}"))?;
             queues.insert(id, queue);
         }
         let keys = names.iter().map(|(name, digits)| Ok((name.clone(), pattern(digits, &MasterKeys::new())?)));
         let keys = keys.collect::<Result<_, String>>()?;
-        let bus = Bus::new(self.bus, cards, queues, self.events, keys);
+        let bus = Bus::new(settings, cards, queues, self.events.unwrap_or_default(), keys);
         bus.check_events()?;
         Ok(bus)
+    }
+
+    /// Whether it says anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bus.is_none() && self.cards.is_none() && self.queues.is_none() && self.events.is_none()
     }
 }
 

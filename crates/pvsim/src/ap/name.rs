@@ -1,6 +1,7 @@
 //! Names of cards and queues, as sysfs spells them.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -56,7 +57,7 @@ impl fmt::Display for QueueId {
 }
 
 macro_rules! as_text {
-    ($($name:ident)*) => {$(
+    ($($name:ident $what:literal)*) => {$(
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{self}")
@@ -71,17 +72,39 @@ macro_rules! as_text {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                struct Text;
+                impl Visitor<'_> for Text {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($what)
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
             }
         }
     )*};
 }
 
-as_text!(CardId QueueId);
+as_text!(CardId "a card, as in 28" QueueId "a queue, as in 28.0014");
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without quotes YAML takes them for numbers, but it is text that is asked for.
+    #[test]
+    fn names_need_no_quotes_in_yaml() {
+        use std::collections::BTreeMap;
+        let queues: BTreeMap<QueueId, u8> = serde_yaml::from_str("{28.0010: 1, \"29.0014\": 2}").unwrap();
+        assert_eq!(queues.keys().map(ToString::to_string).collect::<Vec<_>>(), ["28.0010", "29.0014"]);
+        assert_eq!(serde_json::to_string(&queues).unwrap(), r#"{"28.0010":1,"29.0014":2}"#);
+        assert!(serde_yaml::from_str::<BTreeMap<CardId, u8>>("{[]: 1}").is_err());
+    }
 
     #[test]
     fn names_are_read_as_sysfs_writes_them_and_in_no_other_way() {

@@ -4,8 +4,9 @@ use super::{
     CCK, FAULTS, FIRMWARE_STATE, GUEST, HEADER, HOST_KEY, HOST_KEY_DOCUMENT, IMAGE, INVENTORY, Machine, SETTINGS,
     replace, store,
 };
-use crate::ap::bus::Bus;
-use crate::ap::inventory::{Inventory, MasterKeys};
+use crate::ap::bus::{Bus, BusSettings};
+use crate::ap::events::Planned;
+use crate::ap::inventory::{Cards, Inventory, MasterKeys, Queues};
 use crate::ap::{self};
 use crate::guest::StoredSecret;
 use crate::image::{self, HeaderSecrets, PCF_DUMP_ALLOWED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE};
@@ -34,10 +35,10 @@ struct File {
     /// The AP bus, in a mapping of its own.
     inventory: Option<Inventory>,
     /// Or beside the others.
-    bus: Option<serde_yaml::Value>,
-    cards: Option<serde_yaml::Value>,
-    queues: Option<serde_yaml::Value>,
-    events: Option<serde_yaml::Value>,
+    bus: Option<BusSettings>,
+    cards: Option<Cards>,
+    queues: Option<Queues>,
+    events: Option<Vec<Planned>>,
     /// Of a row alone; nothing of it is for the machine.
     id: IgnoredAny,
     title: IgnoredAny,
@@ -52,22 +53,19 @@ struct File {
 
 impl File {
     fn bus(&mut self) -> Result<Bus, Error> {
-        let beside = [
-            ("bus", self.bus.take()),
-            ("cards", self.cards.take()),
-            ("queues", self.queues.take()),
-            ("events", self.events.take()),
-        ];
-        let beside: serde_yaml::Mapping =
-            beside.into_iter().filter_map(|(key, value)| Some((key.into(), value?))).collect();
+        let beside = Inventory {
+            bus: self.bus.take(),
+            cards: self.cards.take(),
+            queues: self.queues.take(),
+            events: self.events.take(),
+        };
         let inventory = match self.inventory.take() {
             Some(_) if !beside.is_empty() => {
-                return Err(Error::Bus(
-                    "'bus', 'cards', 'queues' and 'events' stand inside 'inventory' or beside it, not both".into(),
-                ));
+                let both = "'bus', 'cards', 'queues' and 'events' stand inside 'inventory' or beside it, not both";
+                return Err(Error::Bus(both.into()));
             }
             Some(inventory) => inventory,
-            None => serde_yaml::from_value(beside.into()).map_err(Error::Inventory)?,
+            None => beside,
         };
         inventory.bus(&self.master_keys).map_err(Error::Bus)
     }

@@ -571,6 +571,7 @@ fn an_inventory_that_makes_no_sense_is_refused_and_leaves_nothing() {
         ("cards: {'28': {typ: CEX8P}}", "unknown field `typ`"),
         ("cards: {'28': {type: CEX9P}}", "CEX9P"),
         ("cards: {'028': {}}", "'028' is no card"),
+        ("queues: {'28.0014': {sate: bound}}", "queues.28.0014: unknown field `sate`"),
         ("queues: {'28.14': {}}", "'28.14' is no queue"),
         ("queues: {'28.0014': {mk: A}}", "queue 28.0014: 'A' is neither"),
         ("queues: {'28.0014': {mk: abcd}}", "'abcd' is neither"),
