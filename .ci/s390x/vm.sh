@@ -53,7 +53,7 @@ END
 chmod 755 "$root/init"
 (cd "$root" && find . | "$S390X_QEMU" "$vm/bin/busybox" cpio -o -H newc 2> /dev/null | gzip -1 > "$work/initrd")
 
-timeout "${VM_SECONDS:-180}" qemu-system-s390x -M s390-ccw-virtio -cpu max -m 1024 -nographic -no-reboot \
+timeout "${VM_SECONDS:-420}" qemu-system-s390x -M s390-ccw-virtio -cpu max -m 1024 -nographic -no-reboot \
     -device virtio-rng-ccw -kernel "$(find "$vm/boot" -name 'vmlinuz-*')" -initrd "$work/initrd" \
     -append 'rdinit=/init quiet loglevel=4 panic=-1' < /dev/null 2>&1 | tr -d '\r' | tee "$work/console"
 status=$(sed -n 's/^vm-guest.sh: exit status //p' "$work/console")
