@@ -18,10 +18,10 @@ case ${1:-} in
     *) chosen=1 ;;
 esac
 # Without binfmt_misc, programs cannot start each other.
-whole='--lib --bins --tests'
+whole='--lib --bins --tests' of_pvsim='--lib --bins --test cli --test open'
 (PVTOOLS_CI=$here/.. && . "$here/setup.sh" && register_emulator) || {
     echo "test.sh: this machine allows no binfmt_misc: whole-program tests are left out"
-    whole='--lib --exclude pvtools'
+    whole='--lib --exclude pvtools' of_pvsim=--lib
 }
 # With --all: thousands of processes, of which a sample shows what can differ there.
 export PVTOOLS_FAULT_STEP="${PVTOOLS_FAULT_STEP:-11}"
@@ -35,6 +35,6 @@ export CARGO_PROFILE_DEV_OPT_LEVEL="${CARGO_PROFILE_DEV_OPT_LEVEL:-1}"
     else
         # shellcheck disable=SC2086 # several words
         "$here/cargo.sh" test --locked --no-fail-fast --workspace --exclude pvsim --exclude pvsim-preload --exclude pvsim-faults $whole "$@" || true
-        "$here/cargo.sh" test --locked --no-fail-fast --package pvsim --lib --bins --test cli --test open
+        "$here/cargo.sh" test --locked --no-fail-fast --package pvsim $of_pvsim
     fi
 } 2>&1 | "$here/../count-tests.sh" "on s390x"
