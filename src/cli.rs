@@ -4,7 +4,7 @@ use crate::System;
 use crate::error::{Failure, Outcome};
 use crate::system::Level;
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,15 @@ pub(crate) fn in_and_out<'a>(
         (Some(_), (_, Some(_))) => Err(usage_error("'--output' cannot be used with OUTPUT")),
         (output, (input, plain)) => Ok((input, output.or(plain))),
     }
+}
+
+/// Form of what a tool prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object with everything
+    Json,
 }
 
 /// The version; from `-v` on also the commands that were compiled in.

@@ -1,11 +1,11 @@
 //! `lszcrypt`: shows Crypto Express cards and queues.
 
-use crate::cli;
+use crate::cli::{self, Format};
 use crate::error::{Failure, Outcome};
 use crate::system::System;
 use apbus::text::BindState;
 use apbus::{Apqn, Bus, CardListing, DeviceListing, Functions, QueueListing};
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -47,14 +47,6 @@ struct Arguments {
     /// Print the version
     #[arg(short = 'v', long)]
     version: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table
-    Text,
-    /// One JSON object with everything, whatever '-V' says
-    Json,
 }
 
 pub(crate) fn command() -> clap::Command {

@@ -7,15 +7,16 @@ mod lock;
 mod narrator;
 mod status;
 
+use crate::cli::{self, Format};
 use crate::clock::Monotonic;
 use crate::error::{Failure, Outcome};
+use crate::input;
 use crate::system::System;
-use crate::{cli, input};
 use anyhow::Context;
 use apbus::config::Configuration;
 use apbus::{Bus, Entry, Event, Executor, Report, Task, Wanted};
 use clap::builder::OsStringValueParser;
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, Parser};
 use lock::Lock;
 use narrator::Narrator;
 use std::ffi::OsString;
@@ -70,14 +71,6 @@ struct Arguments {
     /// Print the version
     #[arg(short = 'V', long)]
     version: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Lines for people
-    Text,
-    /// One JSON object
-    Json,
 }
 
 pub(crate) fn command() -> clap::Command {

@@ -1,6 +1,7 @@
 //! `pvapconfig --check`.
 
-use super::{Arguments, CONFIG_LIMIT, Format};
+use super::{Arguments, CONFIG_LIMIT};
+use crate::cli::Format;
 use crate::error::{Failure, Outcome};
 use crate::input;
 use crate::system::System;

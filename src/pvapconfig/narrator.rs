@@ -1,6 +1,7 @@
 //! Says what happens: on stdout what was asked for, on stderr what is wrong.
 
-use super::{Arguments, Format, Verdict, json};
+use super::{Arguments, Verdict, json};
+use crate::cli::Format;
 use crate::error::Failure;
 use crate::system::System;
 use apbus::plan::Unsatisfied;

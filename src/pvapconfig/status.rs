@@ -2,7 +2,8 @@
 
 use super::json::JsonQueue;
 use super::narrator::label;
-use super::{Arguments, Format, guest, load};
+use super::{Arguments, guest, load};
+use crate::cli::Format;
 use crate::error::Failure;
 use crate::system::System;
 use apbus::plan::{Plan, Problem, plan};

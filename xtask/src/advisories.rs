@@ -21,7 +21,7 @@ const AT_ONCE: usize = 8;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Checkout of https://github.com/rustsec/advisory-db
+    /// Checkout of the advisory-db of RustSec
     #[arg(long, value_name = "DIR")]
     database: Option<PathBuf>,
     /// Index of the registry
