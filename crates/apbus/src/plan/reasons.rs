@@ -83,7 +83,7 @@ pub enum LeftOut {
     Offline,
     /// It could not be bound.
     NotBindable,
-    /// Its master key could not be read.
+    /// Its master key is not known: it was not needed, or could not be read.
     MasterKeyUnknown,
     /// It has no master key.
     NoMasterKey,
@@ -341,7 +341,9 @@ impl fmt::Display for LeftOut {
             Self::Gone => f.write_str("taken away by the host"),
             Self::Offline => f.write_str("offline"),
             Self::NotBindable => f.write_str("could not be bound"),
-            Self::MasterKeyUnknown => f.write_str("its master key could not be read"),
+            Self::MasterKeyUnknown => {
+                f.write_str("its master key is not known: it can be read only while the queue is bound")
+            }
             Self::NoMasterKey => f.write_str("it has no master key"),
             Self::NoAcceleratorAsked => f.write_str("no entry asks for an accelerator"),
             Self::MasterKeyNotAsked(mkvp) => write!(f, "no entry asks for its MKVP {mkvp}"),

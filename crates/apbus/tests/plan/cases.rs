@@ -228,7 +228,12 @@ fn says_why_a_queue_serves_no_entry() {
         ("illicit", "28.0014 A illicit", "A/s1", "illicit: this guest may not use it"),
         ("gone", "28.0014 A gone", "A/s1", "taken away by the host"),
         ("offline", "28.0014 A offline", "A/s1", "offline"),
-        ("unknown", "28.0014 unknown", "A/s1", "its master key could not be read"),
+        (
+            "unknown",
+            "28.0014 unknown",
+            "A/s1",
+            "its master key is not known: it can be read only while the queue is bound",
+        ),
         ("none", "28.0014 none", "A/s1", "it has no master key"),
         ("accelerator", "28.0014 accel8", "A/s1", "no entry asks for an accelerator"),
         ("other key", "28.0014 B", "A/s1", "no entry asks for its MKVP 02020202020202020202020202020202"),
