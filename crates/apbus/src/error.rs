@@ -1,8 +1,9 @@
 //! What can go wrong on the bus.
 
 use crate::{Apqn, Mkvp, SerialNumber, State};
+use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why something on the AP bus did not work.
@@ -30,7 +31,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An attribute that cannot be written.
-    #[error("cannot write '{value}' to {}{}", path.display(), meaning(source))]
+    #[error("cannot write '{value}' to {}{}", path.display(), meaning(path, value, source))]
     Write {
         /// The attribute.
         path: PathBuf,
@@ -152,6 +153,12 @@ impl Error {
         }
     }
 
+    /// The error with all its causes, in one line.
+    pub fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"))
+    }
+
     /// Whether the queue or its attribute is not there any more.
     pub(crate) fn is_gone(&self) -> bool {
         matches!(self.errno(), Some(errno::ENOENT | errno::ENODEV))
@@ -168,16 +175,60 @@ pub(crate) mod errno {
     pub(crate) const EINVAL: i32 = 22;
 }
 
-/// What an errno means when it comes from an attribute of a queue.
-fn meaning(source: &io::Error) -> &'static str {
+/// What an errno means when it comes from writing `value` to an attribute of a queue.
+fn meaning(attribute: &Path, value: &str, source: &io::Error) -> &'static str {
     match source.raw_os_error() {
         Some(errno::EACCES) => " (only root may do that)",
         Some(errno::EBUSY) => " (the queue is still being reset or has work to do)",
         Some(errno::EINVAL) => " (the queue is not in the state for that)",
-        Some(errno::EIO) => {
-            " (the firmware refused it: no such secret, a secret that the card has already, 12 queues bound, or a queue that does not work)"
-        }
+        Some(errno::EIO) => refusal(attribute, value),
         Some(errno::ENOENT | errno::ENODEV) => " (the queue has gone)",
         _ => "",
+    }
+}
+
+/// Why the firmware refuses: an `EIO` stands for all its response codes.
+fn refusal(attribute: &Path, value: &str) -> &'static str {
+    match (attribute.file_name().and_then(OsStr::to_str), value) {
+        (Some("se_bind"), "0") => " (the firmware refused it: the queue does not work)",
+        (Some("se_bind"), _) => " (the firmware refused it: 12 queues are bound already, or the queue does not work)",
+        (Some("se_associate"), _) => {
+            " (the firmware refused it: there is no such secret, or it is one that the card has already)"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explains_a_refusal_by_what_was_asked_for() {
+        let refused = |attribute: &str, value: &str| {
+            let (path, source) = (Path::new("/28.0014").join(attribute), io::Error::from_raw_os_error(errno::EIO));
+            Error::Write { path, value: value.to_owned(), source }.chain()
+        };
+        let refusal = "the firmware refused it";
+        for (attribute, value, wanted) in [
+            ("se_bind", "1", format!(" ({refusal}: 12 queues are bound already, or the queue does not work)")),
+            ("se_bind", "0", format!(" ({refusal}: the queue does not work)")),
+            (
+                "se_associate",
+                "7",
+                format!(" ({refusal}: there is no such secret, or it is one that the card has already)"),
+            ),
+            ("online", "1", String::new()),
+        ] {
+            let cause = io::Error::from_raw_os_error(errno::EIO);
+            let line = format!("cannot write '{value}' to /28.0014/{attribute}{wanted}: {cause}");
+            assert_eq!(refused(attribute, value), line);
+        }
+    }
+
+    #[test]
+    fn chains_an_error_without_a_cause_as_it_is() {
+        let error = Error::NoSecureBinding { features: "APSC".to_owned() };
+        assert_eq!(error.chain(), error.to_string());
     }
 }

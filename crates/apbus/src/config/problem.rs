@@ -1,5 +1,6 @@
 //! What may be wrong with a configuration file.
 
+use crate::text::shown;
 use std::fmt;
 
 /// A configuration file that cannot be used.
@@ -83,7 +84,7 @@ pub enum Fault {
         meant: Option<&'static str>,
     },
     /// A key for the second time.
-    #[error("the key '{0}' is there twice: an entry takes each key once")]
+    #[error("the key '{}' is there twice: an entry takes each key once", shown(.0))]
     DuplicateKey(String),
     /// `mode` is missing or wrong.
     #[error("Unknown or invalid mode '{}'. Wanted is accel or ep11", shown(.0))]
@@ -118,7 +119,7 @@ pub enum Fault {
     NoSecret,
 }
 
-/// What is allowed, but probably not meant. Entries are counted from 1, as in plans.
+/// What is allowed, but probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WarningKind {
@@ -188,12 +189,9 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// With the entry counted from 0, as in the messages of s390-tools.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.entry {
-            Some(EntryPlace { index, name: Some(name) }) => write!(f, "AP config entry {index} '{}': ", shown(name))?,
-            Some(EntryPlace { index, name: None }) => write!(f, "AP config entry {index}: ")?,
-            None => {}
+        if let Some(entry) = &self.entry {
+            write!(f, "AP config entry {entry}: ")?;
         }
         self.fault.fmt(f)?;
         place(f, self.location)
@@ -202,13 +200,19 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.entry {
-            Some(EntryPlace { index, name: Some(name) }) => write!(f, "#{} '{}': ", index + 1, shown(name))?,
-            Some(EntryPlace { index, name: None }) => write!(f, "#{}: ", index + 1)?,
-            None => {}
+        if let Some(entry) = &self.entry {
+            write!(f, "{entry}: ")?;
         }
         self.kind.fmt(f)?;
         place(f, self.location)
+    }
+}
+
+impl fmt::Display for EntryPlace {
+    /// Counted from 1, as in plans and warnings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.index + 1)?;
+        self.name.as_ref().map_or(Ok(()), |name| write!(f, " '{}'", shown(name)))
     }
 }
 
@@ -235,18 +239,4 @@ fn hint(meant: Option<&str>) -> String {
         Some(meant) => format!(": did you mean '{meant}'?"),
         None => format!(": the keys are {}", super::read::KEYS.join(", ")),
     }
-}
-
-/// A text of the file, fit for a line on a terminal.
-fn shown(text: &str) -> String {
-    const MOST: usize = 200;
-    let escaped = |c: char| match c.is_control() {
-        true => c.escape_default().collect(),
-        false => String::from(c),
-    };
-    let mut shown: String = text.chars().take(MOST).map(escaped).collect();
-    if text.chars().nth(MOST).is_some() {
-        shown.push('…');
-    }
-    shown
 }

@@ -154,54 +154,57 @@ fn says_which_value_is_wrong_and_where() {
     for (text, wanted) in [
         (
             "- {}".to_owned(),
-            "AP config entry 0: Unknown or invalid mode ''. Wanted is accel or ep11 (line 1, column 3)",
+            "AP config entry #1: Unknown or invalid mode ''. Wanted is accel or ep11 (line 1, column 3)",
         ),
-        ("-\n".to_owned(), "AP config entry 0: Unknown or invalid mode ''."),
+        ("-\n".to_owned(), "AP config entry #1: Unknown or invalid mode ''."),
         (
             "- mode: cca".to_owned(),
-            "AP config entry 0: Unknown or invalid mode 'cca'. Wanted is accel or ep11 (line 1, column 9)",
+            "AP config entry #1: Unknown or invalid mode 'cca'. Wanted is accel or ep11 (line 1, column 9)",
         ),
-        ("- mode: ep11\n  name: db".to_owned(), "AP config entry 0 'db': Mkvp value missing. "),
+        ("- mode: ep11\n  name: db".to_owned(), "AP config entry #1 'db': Mkvp value missing. "),
         (
             "- mode: ep11\n  mkvp: 0xabc\n  name: db".to_owned(),
-            "AP config entry 0 'db': Mkvp value '0xabc' is not valid. Wanted are 32 or 64 hex digits (line 2, column 9)",
+            "AP config entry #1 'db': Mkvp value '0xabc' is not valid. Wanted are 32 or 64 hex digits (line 2, column 9)",
         ),
-        (ep11("serialnr: 93AADFK71946008"), "AP config entry 0 'db': Serialnr value '93AADFK71946008' is not valid. "),
+        (ep11("serialnr: 93AADFK71946008"), "AP config entry #1 'db': Serialnr value '93AADFK71946008' is not valid. "),
         (
             ep11("serialnr: 93AADFK7 9460083"),
-            "AP config entry 0 'db': Serialnr value '93AADFK7 9460083' is not valid. ",
+            "AP config entry #1 'db': Serialnr value '93AADFK7 9460083' is not valid. ",
         ),
         (
             ep11("mingen: cex7"),
-            "AP config entry 0 'db': Mingen value 'cex7' is not valid. Wanted is cex8 (line 4, column 11)",
+            "AP config entry #1 'db': Mingen value 'cex7' is not valid. Wanted is cex8 (line 4, column 11)",
         ),
-        (ep11("mingen: 8"), "AP config entry 0 'db': Mingen value '8' is not valid. "),
+        (ep11("mingen: 8"), "AP config entry #1 'db': Mingen value '8' is not valid. "),
         (
             accel("mingen: cex3"),
-            "AP config entry 0: Mingen value 'cex3' is not valid. Wanted is one of cex4 to cex8 (line 2, column 11)",
+            "AP config entry #1: Mingen value 'cex3' is not valid. Wanted is one of cex4 to cex8 (line 2, column 11)",
         ),
-        (accel("mingen: cex9"), "AP config entry 0: Mingen value 'cex9' is not valid. "),
+        (accel("mingen: cex9"), "AP config entry #1: Mingen value 'cex9' is not valid. "),
         (
             ep11("secretid: 0x12"),
-            "AP config entry 0 'db': Secretid value '0x12' is not valid. Wanted are 64 hex digits (line 4, column 13)",
+            "AP config entry #1 'db': Secretid value '0x12' is not valid. Wanted are 64 hex digits (line 4, column 13)",
         ),
-        (format!("- mode: ep11\n  mkvp: {}", a_mkvp()), "AP config entry 0: Neither secretid nor name given. "),
-        (accel("mingent: cex8"), "AP config entry 0: unknown key 'mingent': did you mean 'mingen'? (line 2, column 3)"),
-        (accel("Mode: ep11"), "AP config entry 0: unknown key 'Mode': did you mean 'mode'? (line 2, column 3)"),
-        (accel("secret-id: [1, 2]"), "AP config entry 0: unknown key 'secret-id': did you mean 'secretid'? "),
+        (format!("- mode: ep11\n  mkvp: {}", a_mkvp()), "AP config entry #1: Neither secretid nor name given. "),
+        (
+            accel("mingent: cex8"),
+            "AP config entry #1: unknown key 'mingent': did you mean 'mingen'? (line 2, column 3)",
+        ),
+        (accel("Mode: ep11"), "AP config entry #1: unknown key 'Mode': did you mean 'mode'? (line 2, column 3)"),
+        (accel("secret-id: [1, 2]"), "AP config entry #1: unknown key 'secret-id': did you mean 'secretid'? "),
         (
             accel("<<: {mode: ep11}"),
-            "AP config entry 0: unknown key '<<': the keys are name, description, mode, mkvp, serialnr, mingen, secretid (line 2, column 3)",
+            "AP config entry #1: unknown key '<<': the keys are name, description, mode, mkvp, serialnr, mingen, secretid (line 2, column 3)",
         ),
         (
             accel("mode: accel"),
-            "AP config entry 0: the key 'mode' is there twice: an entry takes each key once (line 2, column 3)",
+            "AP config entry #1: the key 'mode' is there twice: an entry takes each key once (line 2, column 3)",
         ),
         (
             "- mode: accel\n- mode: accel\n- name: third\n".to_owned(),
-            "AP config entry 2 'third': Unknown or invalid mode ''. ",
+            "AP config entry #3 'third': Unknown or invalid mode ''. ",
         ),
-        ("- mode: \"\\e[31m\"".to_owned(), "AP config entry 0: Unknown or invalid mode '\\u{1b}[31m'. "),
+        ("- mode: \"\\e[31m\"".to_owned(), "AP config entry #1: Unknown or invalid mode '\\u{1b}[31m'. "),
     ] {
         let found = problems(&text);
         assert!(found.len() == 1 && found.iter().all(|found| found.starts_with(wanted)), "{text}: {found:?}");
@@ -314,7 +317,7 @@ fn takes_the_files_of_the_documents() {
     let wanted = [
         (
             "accelerator-typing-error.yaml",
-            "AP config entry 0 'my Accelerator': unknown key 'mingent': did you mean 'mingen'? (line 4, column 3)",
+            "AP config entry #1 'my Accelerator': unknown key 'mingent': did you mean 'mingen'? (line 4, column 3)",
         ),
         ("accelerator.yaml", "1 entries, 0 warnings"),
         ("backup-pair.yaml", "2 entries, 2 warnings"),
