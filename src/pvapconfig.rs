@@ -10,10 +10,9 @@ mod status;
 use crate::cli::{self, Format};
 use crate::clock::Monotonic;
 use crate::error::{Failure, Outcome};
-use crate::input;
 use crate::system::System;
-use anyhow::Context;
-use apbus::config::Configuration;
+use anyhow::anyhow;
+use apbus::text::shown;
 use apbus::{Bus, Entry, Event, Executor, Report, Task, Wanted};
 use clap::builder::OsStringValueParser;
 use clap::{CommandFactory, Parser};
@@ -31,11 +30,11 @@ const CONFIG_LIMIT: usize = apbus::config::MAX_SIZE;
 /// Configure the Crypto Express queues of a Secure Execution guest
 ///
 /// Reads the entries of a configuration file, finds the best assignment of the guest's accelerator and EP11 queues to
-/// them, and binds and associates these. Queues that serve an entry already are left alone; bound ones that no entry wants
-/// are unbound. Needs root.
+/// them, and binds and associates these. Queues that serve an entry already are left alone; bound ones that no entry
+/// wants are unbound. Needs root.
 ///
-/// Exit status: 0 if at least one entry has its queue (with '--strict' all of them), 1 if not or if a step failed that nothing
-/// made up for, 2 for a wrong command line.
+/// Exit status: 0 if at least one entry has its queue (with '--strict' all of them), 1 if not or if a step failed
+/// that nothing made up for, 2 for a wrong command line.
 #[derive(Parser)]
 #[command(name = "pvapconfig", disable_version_flag = true)]
 struct Arguments {
@@ -47,7 +46,8 @@ struct Arguments {
     positional_config: Option<PathBuf>,
     /// Print what would be done, one action in each line, and leave every queue as it is
     ///
-    /// Unbound EP11 queues do not tell their master key. Those that may be needed are bound to read it, and unbound again.
+    /// Unbound EP11 queues do not tell their master key. Those that may be needed are bound to read it, and unbound
+    /// again.
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Fail unless every entry has its queue
@@ -88,10 +88,14 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     if args.check {
         return check::run(&args, system);
     }
-    if args.status {
-        return status::run(&args, system).map(|()| Outcome::Done);
+    let outcome =
+        if args.status { status::run(&args, system).map(|()| Outcome::Done) } else { configure(&args, system) };
+    if let (Err(Failure::Failed(error)), Format::Json) = (&outcome, args.format) {
+        // Whoever reads the object learns the end from it, too.
+        let object = serde_json::json!({ "status": 1, "error": format!("{error:#}") });
+        system.print(&format!("{object:#}\n"))?;
     }
-    configure(&args, system)
+    outcome
 }
 
 impl Arguments {
@@ -120,28 +124,26 @@ fn configure(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> 
         return execute(args, &bus, None, &mut narrator);
     }
 
-    let path = args.config().display();
+    let path = shown(&args.config().to_string_lossy());
     narrator.progress(&format!("Reading AP configuration entries from file '{path}'..."));
-    let config = load(args.config(), narrator.system)?;
+    let config = match check::read(args.config()) {
+        Ok(config) => config,
+        Err(mut problems) => {
+            let last = problems.pop().unwrap_or_default();
+            problems.iter().for_each(|problem| narrator.warn(&format!("error: {problem}")));
+            return Err(anyhow!(last).into());
+        }
+    };
+    config.warnings.iter().for_each(|warning| narrator.note(&format!("Warning: {warning}")));
     narrator.progress(&format!("Found {} AP configuration entries.", config.entries.len()));
     if config.entries.is_empty() {
         narrator.remind(&format!("No AP configuration entries in config file '{path}': Nothing to do."));
-        return narrator.end().map(|()| Outcome::Done);
+        narrator.conclude_nothing()?;
+        return Ok(Outcome::Done);
     }
     narrator.entries.clone_from(&config.entries);
     let _lock = Lock::take(narrator.system)?;
     execute(args, &bus, Some(&config.entries), &mut narrator)
-}
-
-/// Reads and judges a configuration file; warns of what is strange in it.
-fn load(path: &Path, system: &mut System) -> Result<Configuration, Failure> {
-    let bytes = input::read(path, CONFIG_LIMIT, "the AP configuration")?;
-    let config =
-        apbus::config::parse(&bytes).with_context(|| format!("Failure parsing AP config file {}", path.display()))?;
-    for warning in &config.warnings {
-        system.warn(&format!("Warning: {warning}"));
-    }
-    Ok(config)
 }
 
 /// Does what the configuration asks for; without one, unbinds everything.
@@ -155,7 +157,7 @@ fn execute(
     let mut secrets = Vec::new();
     if config.is_some() {
         narrator.progress("Fetching list of secrets from UV...");
-        secrets = guest::association_secrets(narrator.system)?;
+        secrets = guest::association_secrets(narrator)?;
         narrator.progress(&format!("Fetched {} Secret entries from UV.", secrets.len()));
     }
     if secrets.is_empty() && entries.iter().any(|entry| matches!(entry.wanted, Wanted::Ep11 { .. })) {
@@ -190,18 +192,25 @@ struct Verdict {
 fn verdict(args: &Arguments, entries: usize, report: &Report) -> Verdict {
     let satisfied = report.satisfied();
     let failed = report.lasting_failures().count();
-    let (status, line) = if entries > 0 && satisfied == 0 {
+    let applied = if args.dry_run { "could be applied" } else { "have been applied" };
+    let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let (status, line) = if report.unseen > 0 && (satisfied == 0 || args.strict) {
+        // What a run would come to is not known.
+        (0, None)
+    } else if entries > 0 && satisfied == 0 {
         (1, Some(format!("None out of {entries} AP config entries could be applied.")))
     } else if args.strict && satisfied < entries {
-        let line =
-            format!("Strict flag given and only {satisfied} out of {entries} AP config entries have been applied.");
+        let line = format!("Strict flag given and only {satisfied} out of {entries} AP config entries {applied}.");
         (1, Some(line))
     } else if failed > 0 && entries > 0 {
-        (1, Some(format!("{satisfied} out of {entries} AP config entries have been applied; {failed} failures.")))
+        let failures = plural(failed, "failure");
+        (1, Some(format!("{satisfied} out of {entries} AP config entries {applied}; {failures}.")))
     } else if failed > 0 {
-        (1, Some(format!("{failed} APQNs could not be unbound.")))
+        (1, Some(format!("{} could not be unbound.", plural(failed, "APQN"))))
     } else if entries > 0 {
         (0, Some(format!("Successfully applied {satisfied} out of {entries} AP config entries.")))
+    } else if report.unreadable > 0 {
+        (1, Some(format!("{} could not be read, and may be bound.", plural(report.unreadable, "card or queue"))))
     } else {
         (0, None)
     };

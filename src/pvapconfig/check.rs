@@ -1,43 +1,56 @@
-//! `pvapconfig --check`.
+//! `pvapconfig --check`, and reading configuration files.
 
 use super::{Arguments, CONFIG_LIMIT};
 use crate::cli::Format;
 use crate::error::{Failure, Outcome};
 use crate::input;
 use crate::system::System;
-use serde_json::json;
+use apbus::config::Configuration;
+use apbus::text::shown;
+use serde::Serialize;
+use std::path::Path;
+
+/// Documented in pvapconfig(1).
+#[derive(Serialize)]
+struct Verdict {
+    file: String,
+    valid: bool,
+    entries: usize,
+    errors: Vec<String>,
+    warnings: Vec<String>,
+}
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
-    let path = args.config();
-    let bytes = input::read(path, CONFIG_LIMIT, "the AP configuration")?;
-    let name = path.display();
-    let (problems, warnings, entries) = match apbus::config::parse(&bytes) {
-        Ok(config) => (Vec::new(), config.warnings, config.entries.len()),
-        Err(error) => {
-            let more = (error.more() > 0).then(|| format!("and {} more problems", error.more()));
-            (error.problems().iter().map(ToString::to_string).chain(more).collect(), Vec::new(), 0)
-        }
+    let file = shown(&args.config().to_string_lossy());
+    let (config, errors) = match read(args.config()) {
+        Ok(config) => (Some(config), Vec::new()),
+        Err(errors) => (None, errors),
     };
-    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-    if args.format == Format::Json {
-        let object = json!({
-            "file": name.to_string(),
-            "valid": problems.is_empty(),
-            "entries": entries,
-            "errors": problems,
-            "warnings": warnings,
-        });
-        system.print(&format!("{object:#}\n"))?;
-    } else {
-        for problem in &problems {
-            system.complain(&format!("error: {name}: {problem}\n"));
-        }
-        for warning in &warnings {
-            system.warn(&format!("Warning: {name}: {warning}"));
-        }
-        if problems.is_empty() {
-            system.print(&format!("{name}: {entries} valid AP config entries\n"))?;
+    let entries = config.as_ref().map_or(0, |config| config.entries.len());
+    let warnings = config.map_or_else(Vec::new, |config| config.warnings.iter().map(ToString::to_string).collect());
+    let verdict = Verdict { file, valid: errors.is_empty(), entries, errors, warnings };
+    match args.format {
+        Format::Json => system.print(&(serde_json::to_string_pretty(&verdict)? + "\n"))?,
+        Format::Text => {
+            let Verdict { file, entries, errors, warnings, .. } = &verdict;
+            errors.iter().for_each(|error| system.complain(&format!("error: {error}\n")));
+            warnings.iter().for_each(|warning| system.warn(&format!("Warning: {file}: {warning}")));
+            if verdict.valid {
+                let noun = if *entries == 1 { "entry" } else { "entries" };
+                system.print(&format!("{file}: {entries} valid AP config {noun}\n"))?;
+            }
         }
     }
-    Ok(Outcome::Status(u8::from(!problems.is_empty())))
+    Ok(Outcome::Status(u8::from(!verdict.valid)))
+}
+
+/// Reads a configuration file, or says everything that is wrong with it.
+pub(super) fn read(path: &Path) -> Result<Configuration, Vec<String>> {
+    let bytes = input::read(path, CONFIG_LIMIT, "the AP configuration").map_err(|error| vec![format!("{error:#}")])?;
+    apbus::config::parse(&bytes).map_err(|error| {
+        let file = shown(&path.to_string_lossy());
+        let more = (error.more() > 0).then(|| format!("and {} more problems", error.more()));
+        let problems = error.problems().iter().map(ToString::to_string).chain(more);
+        problems.map(|problem| format!("{file}: {problem}")).collect()
+    })
 }

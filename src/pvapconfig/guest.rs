@@ -30,10 +30,10 @@ pub(super) fn check(system: &System) -> anyhow::Result<()> {
 }
 
 /// The secrets that queues can be associated with.
-pub(super) fn association_secrets(system: &mut System) -> anyhow::Result<Vec<AssociationSecret>> {
-    let list = (system.uv)()?.list_secrets()?;
+pub(super) fn association_secrets(narrator: &mut Narrator<'_>) -> anyhow::Result<Vec<AssociationSecret>> {
+    let list = (narrator.system.uv)()?.list_secrets()?;
     if list.is_cut() {
-        system.warn("Warning: the ultravisor has more secrets than the uvdevice of this kernel can list");
+        narrator.note("Warning: the ultravisor has more secrets than the uvdevice of this kernel can list");
     }
     let association = list.secrets.iter().filter(|secret| secret.kind == SecretKind::ASSOCIATION);
     Ok(association.map(|secret| AssociationSecret { id: SecretId(secret.id.0), index: secret.index }).collect())
@@ -53,7 +53,7 @@ pub(super) fn wait_for_bindings(bus: &Bus, clock: &dyn Clock, narrator: &mut Nar
             return Ok(());
         }
         if waited >= BINDINGS_TIMEOUT {
-            narrator.warn(&format!(
+            narrator.note(&format!(
                 "Warning: only {} of the AP bus devices have a driver after {} s; going on with these",
                 bindings.text,
                 waited.as_secs()

@@ -2,6 +2,7 @@
 
 use apbus::{Apqn, Entry, MasterKey, Mode, Queue, Report, State, Step, Wanted};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
@@ -37,12 +38,9 @@ pub(super) struct JsonQueue {
     secret_index: Option<u16>,
     mkvp: Option<String>,
     serialnr: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secret_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secret_name: Option<String>,
     pub(super) entry: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) left_out: Option<String>,
 }
 
@@ -87,15 +85,16 @@ pub(super) fn report(
     let entry_of = |apqn: Apqn| {
         plan.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|assignment| assignment.queue == apqn))
     };
+    let left_out: BTreeMap<_, _> = plan.left_out.iter().map(|(apqn, reason)| (*apqn, reason)).collect();
     let queues = report.queues.iter().map(|queue| JsonQueue {
         entry: entry_of(queue.apqn).map(|entry| entry + 1),
-        left_out: plan.left_out.iter().find(|(apqn, _)| *apqn == queue.apqn).map(|(_, reason)| reason.to_string()),
+        left_out: left_out.get(&queue.apqn).map(ToString::to_string),
         ..JsonQueue::from(queue)
     });
     let failures = report.failures.iter().map(|failure| JsonFailure {
         step: JsonStep::from(&failure.step),
-        error: chain(&failure.error),
-        not_undone: failure.not_undone.as_ref().map(chain),
+        error: failure.error.chain(),
+        not_undone: failure.not_undone.as_ref().map(apbus::Error::chain),
     });
     let object = JsonReport {
         dry_run: report.rehearsal,
@@ -108,6 +107,13 @@ pub(super) fn report(
         notes,
     };
     serde_json::to_string_pretty(&object)
+}
+
+/// The report of a run that had nothing to do.
+pub(super) fn nothing(dry_run: bool, notes: &[String]) -> serde_json::Result<String> {
+    let (entries, queues, steps, failures) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let report = JsonReport { dry_run, status: 0, satisfied: 0, entries, queues, steps, failures, notes };
+    serde_json::to_string_pretty(&report)
 }
 
 impl From<&Queue> for JsonQueue {
@@ -158,13 +164,5 @@ impl From<&Step> for JsonStep {
             Step::Associate { apqn, index, entry } => ("associate", apqn, Some(index), Some(entry)),
         };
         Self { action, queue: apqn.to_string(), secret_index, entry: entry.map(|entry| entry + 1) }
-    }
-}
-
-/// An error with all its causes.
-pub(super) fn chain(error: &apbus::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

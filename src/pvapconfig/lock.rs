@@ -1,14 +1,16 @@
 //! One pvapconfig at a time.
 //!
-//! The kernel's lock on the file is what counts: it ends with the process, however that ends. The file's existence is what
-//! s390-tools' pvapconfig takes for a lock, so it is there as long as this runs, and a file with the id of a living one is
-//! respected.
+//! The kernel's lock on the file is what counts: it ends with the process, however that ends. The file's existence is
+//! what s390-tools' pvapconfig takes for a lock, so it is there as long as this runs, and a file with the id of a
+//! living one is respected.
 
 use crate::system::System;
 use anyhow::{Context, bail};
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::unistd::Uid;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -28,11 +30,10 @@ impl Lock {
     pub(super) fn take(system: &System) -> anyhow::Result<Self> {
         let path = system.root.join(PATH);
         loop {
-            let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
-            let file = open.with_context(|| format!("Failure trying to create lock file {}", path.display()))?;
+            let file = open(&path).with_context(|| format!("Failure trying to create lock file {}", path.display()))?;
             let mut held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(file) => Held(Some(file)),
-                Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => match process(&mut file) {
+                Err((mut file, Errno::EWOULDBLOCK)) => match process(&mut file) {
                     Some(process) => bail!("pvapconfig is running already, as process {process}"),
                     None => bail!("pvapconfig is running already: it holds {}", path.display()),
                 },
@@ -56,6 +57,32 @@ impl Lock {
     }
 }
 
+/// Opens the lock file. Everybody may put something of that name into the folder: a link would have its target
+/// overwritten, and another user's file could be locked for ever. Such things make way.
+fn open(path: &Path) -> io::Result<File> {
+    const MOST_TRIES: usize = 8;
+    let make_way = |why: io::Error| fs::remove_file(path).map_err(|_| why);
+    for _ in 0..MOST_TRIES {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o644);
+        match options.custom_flags(OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits()).open(path) {
+            Ok(file) => {
+                let found = file.metadata()?;
+                if found.is_file() && found.nlink() <= 1 && found.uid() == Uid::effective().as_raw() {
+                    return Ok(file);
+                }
+                make_way(io::Error::other("it is not a file of this user"))?;
+            }
+            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                // With the kernel's protection of such folders, another user's file is not even opened for root.
+                Some(Errno::ELOOP | Errno::EACCES | Errno::ENXIO) => make_way(error)?,
+                _ => return Err(error),
+            },
+        }
+    }
+    Err(io::Error::other("somebody puts something else there again and again"))
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // Nobody else can have taken it meanwhile; if it cannot be removed, the next one will find it unlocked.
@@ -72,7 +99,7 @@ impl Held {
 
     /// Whether the file that is locked is the one at `path`.
     fn is_at(&self, path: &Path) -> bool {
-        match (self.0.as_deref().map(File::metadata), fs::metadata(path)) {
+        match (self.0.as_deref().map(File::metadata), fs::symlink_metadata(path)) {
             (Some(Ok(held)), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
             _ => false,
         }

@@ -5,6 +5,7 @@ use crate::cli::Format;
 use crate::error::Failure;
 use crate::system::System;
 use apbus::plan::Unsatisfied;
+use apbus::text::shown;
 use apbus::{Apqn, Entry, Event, Failure as Failed, Mode, Report, Step, Waiting, Wanted};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub(super) struct Narrator<'a> {
     /// Stdout broke. The queues are more important than the talk, so that is told at the end.
     broken: Option<Failure>,
     steps: Vec<Step>,
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
     waiting: BTreeMap<Apqn, Waiting>,
     /// The line that stands on the terminal.
     shown: Option<String>,
@@ -46,9 +47,16 @@ impl<'a> Narrator<'a> {
 
     /// Said also without '-v'. Stdout is where s390-tools says it.
     pub(super) fn remind(&mut self, line: &str) {
-        if self.args.format == Format::Text {
-            self.print(line);
+        match self.args.format {
+            Format::Text => self.print(line),
+            Format::Json => self.notes.push(line.to_owned()),
         }
+    }
+
+    /// A warning that also whoever reads the object shall have.
+    pub(super) fn note(&mut self, line: &str) {
+        self.warn(line);
+        self.notes.push(line.to_owned());
     }
 
     pub(super) fn warn(&mut self, line: &str) {
@@ -59,11 +67,7 @@ impl<'a> Narrator<'a> {
     /// Says what happens now.
     pub(super) fn tell(&mut self, event: &Event<'_>) {
         match event {
-            Event::Note(note) => {
-                let note = note.to_string();
-                self.warn(&note);
-                self.notes.push(note);
-            }
+            Event::Note(note) => self.note(&note.to_string()),
             Event::Step(step) => {
                 self.steps.push(*step);
                 let is_action = !matches!(step, Step::Keep { .. });
@@ -116,6 +120,15 @@ impl<'a> Narrator<'a> {
         self.end()
     }
 
+    /// The end where there was nothing to do.
+    pub(super) fn conclude_nothing(&mut self) -> Result<(), Failure> {
+        if self.args.format == Format::Json {
+            let object = json::nothing(self.args.dry_run, &self.notes)?;
+            self.print(&object);
+        }
+        self.end()
+    }
+
     /// All that was said was heard.
     pub(super) fn end(&mut self) -> Result<(), Failure> {
         match self.broken.take() {
@@ -145,7 +158,7 @@ impl<'a> Narrator<'a> {
             Step::Release(apqn) => {
                 format!("Unbind APQN {apqn} as this bind/associate does not match to any AP config entry.")
             }
-            Step::Restore(apqn) => format!("Unbind APQN {apqn} again."),
+            Step::Restore(apqn) => format!("Unbind APQN {apqn} again, as no AP config entry needs it."),
             Step::Bind { apqn, entry } => {
                 let steps = match self.entries.get(entry).map(|entry| &entry.wanted) {
                     Some(Wanted::Ep11 { .. }) => " (step 1/2)",
@@ -163,7 +176,7 @@ impl<'a> Narrator<'a> {
     fn failure(&self, failed: &Failed) -> String {
         let (what, apqn, entry) = match failed.step {
             Step::Keep { apqn, entry, .. } => ("using", apqn, Some(entry)),
-            Step::Probe(apqn) => ("binding", apqn, None),
+            Step::Probe(apqn) => ("looking into", apqn, None),
             Step::Release(apqn) | Step::Restore(apqn) => ("unbinding", apqn, None),
             Step::Bind { apqn, entry } => ("binding", apqn, Some(entry)),
             Step::Associate { apqn, entry, .. } => ("associating", apqn, Some(entry)),
@@ -172,9 +185,9 @@ impl<'a> Narrator<'a> {
         if let Some(entry) = entry {
             line += &format!(" for AP config entry {}", label(&self.entries, entry));
         }
-        line += &format!(": {}", json::chain(&failed.error));
+        line += &format!(": {}", failed.error.chain());
         if let Some(error) = &failed.not_undone {
-            line += &format!("; and it could not be unbound again: {}", json::chain(error));
+            line += &format!("; and it could not be unbound again: {}", error.chain());
         }
         line
     }
@@ -214,7 +227,7 @@ impl<'a> Narrator<'a> {
 /// `#1 'name'`, counted from 1.
 pub(super) fn label(entries: &[Entry], number: usize) -> String {
     match entries.get(number).and_then(|entry| entry.name.as_deref()) {
-        Some(name) => format!("#{} '{name}'", number + 1),
+        Some(name) => format!("#{} '{}'", number + 1, shown(name)),
         None => format!("#{}", number + 1),
     }
 }

@@ -1,49 +1,68 @@
 //! `pvapconfig --status`.
 
 use super::json::JsonQueue;
-use super::narrator::label;
-use super::{Arguments, guest, load};
+use super::narrator::{Narrator, label};
+use super::{Arguments, check, guest};
 use crate::cli::Format;
 use crate::error::Failure;
 use crate::system::System;
-use apbus::plan::{Plan, Problem, plan};
+use anyhow::anyhow;
+use apbus::plan::{Plan, Problem, doubled_master_keys, plan};
+use apbus::text::shown;
 use apbus::{Bus, Entry, MAX_QUEUES, MasterKey, Queue, SecretId, State, Task, Wanted};
 use serde::Serialize;
 use std::fmt::Write;
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     let bus = Bus::open(&system.root.join("sys"))?;
+    let mut narrator = Narrator::new(args, system);
     let inventory = bus.inventory()?;
-    let named = args.config.is_some() || args.positional_config.is_some();
-    let entries = if named || args.config().exists() { load(args.config(), system)?.entries } else { Vec::new() };
+    let entries = entries(args, &mut narrator)?;
     // A bus can also be looked at where there is no ultravisor to ask.
-    let secrets = guest::association_secrets(system);
-    if let Err(error) = &secrets {
-        system.warn(&format!("Warning: the secrets of the queues are not known: {error:#}"));
-    }
-    let secrets = secrets.unwrap_or_default();
-    for note in &inventory.notes {
-        system.warn(&note.to_string());
+    let secrets = guest::association_secrets(&mut narrator).unwrap_or_else(|error| {
+        narrator.note(&format!("Warning: the secrets of the queues are not known: {error:#}"));
+        Vec::new()
+    });
+    inventory.notes.iter().for_each(|note| narrator.note(&note.to_string()));
+    let queues = &inventory.queues;
+    for (first, second, mkvp) in doubled_master_keys(queues) {
+        narrator.note(&format!("Warning: {}", apbus::Error::DoubledMasterKey { first, second, mkvp }));
     }
     let task = Task { entries: &entries, secrets: &secrets };
-    let queues = &inventory.queues;
     let plan = plan(&Problem { entries: &entries, queues, secrets: &secrets, limit: MAX_QUEUES, barred: &[] });
     let rows: Vec<_> = inventory.queues.iter().map(|queue| Row::of(queue, &task, &plan)).collect();
     match args.format {
         Format::Json => {
-            let notes = inventory.notes.iter().map(ToString::to_string).collect();
-            let status = Status { queues: rows.iter().map(Row::json).collect(), notes };
-            system.print(&(serde_json::to_string_pretty(&status)? + "\n"))
+            let status = Status { queues: rows.iter().map(Row::json).collect(), notes: &narrator.notes };
+            let object = serde_json::to_string_pretty(&status)? + "\n";
+            narrator.system.print(&object)
         }
-        Format::Text => system.print(&table(&rows, &entries)),
+        Format::Text => narrator.system.print(&table(&rows, &entries)),
     }
+}
+
+/// What the queues are for: from the file that was named, or from the usual one if that is there and good.
+fn entries(args: &Arguments, narrator: &mut Narrator<'_>) -> Result<Vec<Entry>, Failure> {
+    let named = args.config.is_some() || args.positional_config.is_some();
+    if !named && !args.config().exists() {
+        return Ok(Vec::new());
+    }
+    let problems = match check::read(args.config()) {
+        Ok(config) => return Ok(config.entries),
+        Err(problems) => problems.join("; "),
+    };
+    if named {
+        return Err(anyhow!(problems).into());
+    }
+    narrator.note(&format!("Warning: the entries are not known: {problems}"));
+    Ok(Vec::new())
 }
 
 /// Documented in pvapconfig(1).
 #[derive(Serialize)]
-struct Status {
+struct Status<'a> {
     queues: Vec<JsonQueue>,
-    notes: Vec<String>,
+    notes: &'a [String],
 }
 
 /// A queue and what it is for.
@@ -90,7 +109,7 @@ impl<'a> Row<'a> {
             MasterKey::Unknown | MasterKey::None => "-".to_owned(),
         };
         let secret = match (self.secret_name, self.secret) {
-            (Some(name), _) => name.to_owned(),
+            (Some(name), _) => shown(name),
             (None, Some(id)) => id.to_string(),
             (None, None) => "-".to_owned(),
         };

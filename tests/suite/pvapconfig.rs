@@ -275,3 +275,144 @@ fn a_closed_stdout_does_not_stop_the_work() {
     assert!(status.success(), "{status}");
     guest.expect(&DONE);
 }
+
+#[test]
+fn a_link_in_place_of_the_lock_file_does_no_harm() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    let precious = guest.scratch.write("precious", "precious");
+    std::os::unix::fs::symlink(&precious, guest.lock_file()).unwrap();
+    guest.configure(&[]).succeeds();
+    assert_eq!(guest.scratch.read("precious"), b"precious");
+    fs::hard_link(&precious, guest.lock_file()).unwrap();
+    guest.configure(&[]).succeeds();
+    assert_eq!(guest.scratch.read("precious"), b"precious");
+    assert!(!guest.lock_file().exists());
+}
+
+#[test]
+fn a_queue_in_error_is_mended_in_one_run() {
+    let inventory = "queues: {'28.0014': {mk: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, state: bound}}\nsecrets: [s1]\n";
+    for config in [&CONFIG[..CONFIG.find('\n').unwrap()], CONFIG] {
+        let guest = ApGuest::new(inventory, config);
+        guest.order("assoc", "", "async", 0);
+        assert_eq!(guest.run("chzcrypt", &["--se-associate", "0", "28.0014"]).status, 1);
+        assert_eq!(guest.states()["28.0014"], "error");
+        let dry = guest.configure(&["-n", "-s"]).succeeds();
+        assert!(dry.stderr.contains("28.0014 is in error: a run unbinds it"), "{dry:#?}");
+        guest.configure(&[]).succeeds();
+        guest.expect(&[("28.0014", "associated 0")]);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_now_is_not_taken_down() {
+    let config = CONFIG.replace("mkvp", "serialnr: 93AADEV280000028, mkvp");
+    for (attribute, act) in [
+        ("read_mkvps", "EIO"),
+        ("read_serialnr", "EIO"),
+        ("read_mkvps", "text:WK CUR: - -"),
+        ("read_online", "EIO"),
+        ("read_se_associate", "EIO"),
+    ] {
+        let guest = ApGuest::new(INVENTORY, &config);
+        guest.configure(&[]).succeeds();
+        guest.expect(&DONE);
+        // One error is of the moment for any attribute; those that the card is asked for may go on.
+        let count = if ["read_mkvps", "read_serialnr"].contains(&attribute) { 1000 } else { 1 };
+        let queue = Some("28.0014".to_owned());
+        let fault = pvsim::Fault { op: attribute.into(), command: None, queue, act: act.into(), skip: 0, count };
+        guest.machine.order(fault).unwrap();
+        let writes = guest.writes();
+        guest.configure(&["--strict"]).succeeds();
+        guest.expect(&DONE);
+        assert_eq!(guest.writes(), writes, "{attribute} {act}");
+    }
+}
+
+#[test]
+fn an_unbind_that_fails_is_not_tried_in_every_round() {
+    let inventory = INVENTORY.replace("'28.0015': {mk: B}", "'28.0015': {mk: B, state: bound}");
+    let guest = ApGuest::new(&inventory, CONFIG);
+    let queue = Some("28.0015".to_owned());
+    let fault =
+        pvsim::Fault { op: "unbind".into(), command: None, queue, act: "EINVAL".into(), skip: 0, count: 100_000 };
+    guest.machine.order(fault).unwrap();
+    let run = guest.configure(&[]);
+    assert_eq!(run.status, 1, "{run:#?}");
+    assert_eq!(run.stderr.matches("Failure unbinding APQN 28.0015").count(), 1, "{run:#?}");
+    assert!(run.stderr.contains("error: 2 out of 2 AP config entries have been applied; 1 failure."), "{run:#?}");
+}
+
+#[test]
+fn json_tells_the_end_whatever_it_is() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    let json = |args: &[&str], status: i32| -> Value {
+        let run = guest.run("pvapconfig", &[args, &["--format", "json"]].concat());
+        assert_eq!(run.status, status, "{args:?}: {run:#?}");
+        serde_json::from_slice(&run.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {run:#?}"))
+    };
+    json(&["config.yaml"], 0);
+    let unbound = json(&["--unbind"], 0);
+    for queue in unbound["queues"].as_array().unwrap() {
+        assert_eq!(queue["state"], "unbound", "{queue}");
+    }
+    guest.scratch.write("empty.yaml", "");
+    let nothing = json(&["empty.yaml"], 0);
+    assert_eq!((&nothing["status"], nothing["entries"].as_array().unwrap().len()), (&0.into(), 0));
+    guest.scratch.write("bad.yaml", "- mode: nonsense\n- mode: nonsense\n");
+    for args in [&["nowhere"][..], &["bad.yaml"], &["--status", "nowhere"]] {
+        let end = json(args, 1);
+        assert!(end["status"] == 1 && end["error"].is_string(), "{args:?}: {end}");
+    }
+    for file in ["nowhere", "bad.yaml"] {
+        let end = json(&["--check", file], 1);
+        assert!(end["valid"] == false && !end["errors"].as_array().unwrap().is_empty(), "{file}: {end}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_it_cannot_know() {
+    // All places are taken by queues that nobody wants: a run frees them first.
+    let mut inventory =
+        "cards: {'0f': {type: CEX8A}}\nqueues:\n  '28.0014': {mk: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}\n".to_owned();
+    for domain in 0..12 {
+        inventory += &format!("  '0f.{domain:04x}': {{state: bound}}\n");
+    }
+    let guest = ApGuest::new(&(inventory + "secrets: [s1]\n"), CONFIG);
+    let dry = guest.configure(&["-n", "-s"]).succeeds();
+    assert!(dry.stderr.contains("a run unbinds those that no entry wants first"), "{dry:#?}");
+    guest.configure(&["-s"]).succeeds();
+    assert_eq!(guest.states()["28.0014"], "associated 0");
+    // With no entry served at all, nothing is taken down, but the way out is told.
+    guest.run("pvapconfig", &["--unbind"]).succeeds();
+    for domain in 0..12 {
+        guest.run("chzcrypt", &["--se-bind", &format!("0f.{domain:x}")]).succeeds();
+    }
+    guest.scratch.write("config.yaml", &CONFIG[..CONFIG.find('\n').unwrap()]);
+    let run = guest.configure(&[]);
+    assert!(run.status == 1 && run.stderr.contains("'pvapconfig --unbind' frees them"), "{run:#?}");
+    assert_eq!(guest.states()["0f.0000"], "bound");
+}
+
+#[test]
+fn unbind_reaches_offline_queues_and_tells_of_what_it_cannot_read() {
+    let guest = ApGuest::new(&INVENTORY.replace("'0f.0014': {}", "'0f.0014': {state: bound, online: false}"), CONFIG);
+    guest.run("pvapconfig", &["--unbind"]).succeeds();
+    guest.expect(&NOTHING);
+    guest.configure(&[]);
+    let queue = Some("28.0014".to_owned());
+    let fault = pvsim::Fault { op: "read_type".into(), command: None, queue, act: "EIO".into(), skip: 0, count: 100 };
+    guest.machine.order(fault).unwrap();
+    let run = guest.run("pvapconfig", &["--unbind"]);
+    assert!(run.status == 1 && run.stderr.contains("1 card or queue could not be read"), "{run:#?}");
+}
+
+#[test]
+fn names_cannot_write_to_the_terminal() {
+    let config = "- {mode: accel, name: \"a\\e[31mred\\nline\"}\n";
+    let guest = ApGuest::new(INVENTORY, config);
+    for args in [&["-v"][..], &["--status"]] {
+        let run = guest.configure(args).succeeds();
+        assert!(!run.stdout().contains('\x1b') && run.stdout().contains("[31mred\\nline"), "{run:#?}");
+    }
+}

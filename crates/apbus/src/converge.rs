@@ -17,7 +17,9 @@ pub use report::{Event, Failure, Report, Step};
 
 use crate::inventory::Note;
 use crate::plan::{Action, Barred, Plan, Problem, plan, unbind_all};
-use crate::{Apqn, AssociationSecret, Bus, Clock, Entry, Error, MAX_QUEUES, MasterKey, Mode, Queue, SerialNumber};
+use crate::{
+    Apqn, AssociationSecret, Bus, Clock, Entry, Error, MAX_QUEUES, MasterKey, Mode, Queue, SerialNumber, State, Wanted,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A plan is carried out at once; another one is needed only when something failed or changed meanwhile.
@@ -47,6 +49,12 @@ pub struct Executor<'a> {
     failures: Vec<Failure>,
     noted: BTreeSet<String>,
     limit: usize,
+    /// Queues of which a rehearsal cannot tell what a run would see.
+    unseen: BTreeSet<Apqn>,
+    /// Cards and queues that could not be read at the last look.
+    unreadable: usize,
+    /// Bound, but offline at the last look.
+    offline: Vec<(Apqn, Mode)>,
 }
 
 impl<'a> Executor<'a> {
@@ -63,6 +71,9 @@ impl<'a> Executor<'a> {
             failures: Vec::new(),
             noted: BTreeSet::new(),
             limit: MAX_QUEUES,
+            unseen: BTreeSet::new(),
+            unreadable: 0,
+            offline: Vec::new(),
         }
     }
 
@@ -84,12 +95,12 @@ impl<'a> Executor<'a> {
         let mut queues = self.prepare(task, true)?;
         let plan = self.plan(task, &queues);
         self.announce_kept(&plan, &queues);
-        for step in steps(&plan) {
+        for step in self.steps(&plan) {
             (self.watch)(Event::Step(step));
         }
         // A run that can do nothing for any entry undoes its looking, too.
         self.restore(&mut queues, plan.assignments.iter().all(Result::is_err));
-        Ok(Report::new(plan, queues, self.failures, true))
+        Ok(self.report(plan, queues, true))
     }
 
     /// Unbinds every bound queue; with `rehearsal`, only says which.
@@ -97,15 +108,19 @@ impl<'a> Executor<'a> {
     /// # Errors
     /// [`Error::Read`] of the bus.
     pub fn unbind_all(mut self, rehearsal: bool) -> Result<Report, Error> {
-        let queues = self.look()?;
-        let bound: Vec<_> = unbind_all(&queues).into_iter().map(|action| with_mode(action.queue(), &queues)).collect();
+        const NOTHING: Task<'_> = Task { entries: &[], secrets: &[] };
+        let mut queues = self.look(NOTHING)?;
+        let mut bound: Vec<_> =
+            unbind_all(&queues).into_iter().map(|action| with_mode(action.queue(), &queues)).collect();
+        bound.extend(&self.offline);
         if rehearsal {
             bound.iter().for_each(|&(apqn, _)| (self.watch)(Event::Step(Step::Release(apqn))));
         } else {
             self.release(&bound, Some(Step::Release));
+            queues = self.look(NOTHING)?;
         }
-        let plan = self.plan(Task { entries: &[], secrets: &[] }, &queues);
-        Ok(Report::new(plan, queues, self.failures, rehearsal))
+        let plan = self.plan(NOTHING, &queues);
+        Ok(self.report(plan, queues, rehearsal))
     }
 
     fn prepare(&mut self, task: Task<'_>, rehearsal: bool) -> Result<Vec<Queue>, Error> {
@@ -120,7 +135,7 @@ impl<'a> Executor<'a> {
         let mut plan = self.plan(task, &queues);
         self.announce_kept(&plan, &queues);
         for _ in 0..MOST_ROUNDS {
-            let actions = steps(&plan);
+            let actions = self.steps(&plan);
             if actions.is_empty() {
                 break;
             }
@@ -130,19 +145,21 @@ impl<'a> Executor<'a> {
                 // Each step has seen that it came true.
                 actions.iter().for_each(|step| step.take_effect(&mut queues));
             } else {
-                queues = self.look()?;
+                queues = self.look(task)?;
             }
             plan = self.plan(task, &queues);
         }
         self.restore(&mut queues, true);
-        Ok(Report::new(plan, queues, self.failures, false))
+        Ok(self.report(plan, queues, false))
     }
 
     /// Reads all queues, and adds what is known of those that do not tell it now.
-    fn look(&mut self) -> Result<Vec<Queue>, Error> {
+    fn look(&mut self, task: Task<'_>) -> Result<Vec<Queue>, Error> {
         let inventory = self.bus.inventory()?;
         inventory.notes.iter().for_each(|note| self.note(note));
-        self.limit = MAX_QUEUES.saturating_sub(inventory.out_of_reach);
+        self.limit = MAX_QUEUES.saturating_sub(inventory.out_of_reach());
+        self.unreadable = inventory.unreadable;
+        self.offline = inventory.offline;
         let mut queues = inventory.queues;
         for queue in &mut queues {
             if queue.state.is_bound() && queue.master_key != MasterKey::Unknown {
@@ -151,6 +168,7 @@ impl<'a> Executor<'a> {
                 queue.master_key = *master_key;
                 queue.serialnr = queue.serialnr.take().or_else(|| serialnr.clone());
             }
+            trust(queue, task);
         }
         Ok(queues)
     }
@@ -167,6 +185,35 @@ impl<'a> Executor<'a> {
         plan(&Problem { entries, queues, secrets, limit: self.limit, barred: &self.barred })
     }
 
+    /// What is to be done, in this order. What failed once is not done again.
+    fn steps(&self, plan: &Plan) -> Vec<Step> {
+        let entry =
+            |apqn| plan.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|it| it.queue == apqn));
+        let of_entry = |apqn| entry(apqn).unwrap_or_default();
+        let step = |action| match action {
+            Action::Unbind(apqn) if self.barred.contains(&Barred::Queue(apqn)) => None,
+            Action::Unbind(apqn) if self.probed.contains(&apqn) => Some(Step::Restore(apqn)),
+            Action::Unbind(apqn) => Some(Step::Release(apqn)),
+            Action::Bind(apqn) => Some(Step::Bind { apqn, entry: of_entry(apqn) }),
+            Action::Associate(apqn, index) => Some(Step::Associate { apqn, index, entry: of_entry(apqn) }),
+        };
+        plan.actions.iter().copied().filter_map(step).collect()
+    }
+
+    fn report(mut self, plan: Plan, queues: Vec<Queue>, rehearsal: bool) -> Report {
+        if !plan.exact {
+            self.note(&Note::NotExact);
+        }
+        Report {
+            plan,
+            queues,
+            failures: self.failures,
+            rehearsal,
+            unseen: self.unseen.len(),
+            unreadable: self.unreadable,
+        }
+    }
+
     fn announce_kept(&mut self, plan: &Plan, queues: &[Queue]) {
         for (entry, assignment) in plan.assignments.iter().enumerate() {
             let Some(kept) = assignment.as_ref().ok().filter(|assignment| assignment.kept) else { continue };
@@ -179,20 +226,24 @@ impl<'a> Executor<'a> {
     fn restore(&mut self, queues: &mut [Queue], announced: bool) {
         let probed: Vec<_> = std::mem::take(&mut self.probed).into_iter().map(|apqn| (apqn, Mode::Ep11)).collect();
         self.release(&probed, announced.then_some(Step::Restore));
-        probed.iter().for_each(|(apqn, _)| Step::Restore(*apqn).take_effect(queues));
+        let undone = probed.iter().filter(|(apqn, _)| !self.barred.contains(&Barred::Queue(*apqn)));
+        undone.for_each(|(apqn, _)| Step::Restore(*apqn).take_effect(queues));
     }
 }
 
-/// What is to be done, in this order.
-fn steps(plan: &Plan) -> Vec<Step> {
-    let entry = |apqn| plan.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|it| it.queue == apqn));
-    let of_entry = |apqn| entry(apqn).unwrap_or_default();
-    let step = |action| match action {
-        Action::Unbind(apqn) => Step::Release(apqn),
-        Action::Bind(apqn) => Step::Bind { apqn, entry: of_entry(apqn) },
-        Action::Associate(apqn, index) => Step::Associate { apqn, index, entry: of_entry(apqn) },
-    };
-    plan.actions.iter().copied().map(step).collect()
+/// What an associated queue does not tell now was right when it was associated: an error of a read must not take down
+/// what works.
+fn trust(queue: &mut Queue, task: Task<'_>) {
+    let State::Associated(index) = queue.state else { return };
+    let Some(known) = task.secrets.iter().find(|secret| secret.index == index) else { return };
+    for entry in task.entries {
+        let Wanted::Ep11 { mkvp, serialnr, secret } = &entry.wanted else { continue };
+        let fits = queue.master_key == MasterKey::Unknown || queue.master_key == MasterKey::Valid(*mkvp);
+        if *secret == known.id && fits {
+            queue.master_key = MasterKey::Valid(*mkvp);
+            queue.serialnr = queue.serialnr.take().or_else(|| serialnr.clone());
+        }
+    }
 }
 
 fn with_mode(apqn: Apqn, queues: &[Queue]) -> (Apqn, Mode) {

@@ -14,8 +14,10 @@ pub struct Inventory {
     pub queues: Vec<Queue>,
     /// What is to be known beside.
     pub notes: Vec<Note>,
-    /// Bound queues that are offline: they cannot be worked on, but count.
-    pub out_of_reach: usize,
+    /// Bound queues that are offline: they cannot be used, but count.
+    pub offline: Vec<(Apqn, Mode)>,
+    /// Cards and queues that could not be read. A queue among them may be bound, too.
+    pub unreadable: usize,
 }
 
 /// Something about a queue that keeps it, or may keep it, from being used.
@@ -39,6 +41,19 @@ pub enum Note {
     NoInformation(Apqn, Option<Error>),
     /// An EP11 queue without a master key.
     NoMasterKey(Apqn),
+    /// An EP11 card that does not tell its serial number though a queue of it is bound.
+    NoSerialNumber(u8, Error),
+    /// Queues whose master key could not be asked for, since no more may be bound.
+    NotLookedAt {
+        /// The queues.
+        queues: Vec<Apqn>,
+        /// Whether a run that is no rehearsal unbinds others to look at them.
+        later: bool,
+    },
+    /// A queue in error that a run that is no rehearsal unbinds, to look at it.
+    NotMended(Apqn),
+    /// There may be a better assignment than the one that was found in time.
+    NotExact,
 }
 
 impl fmt::Display for Note {
@@ -49,21 +64,32 @@ impl fmt::Display for Note {
                 "CCA card {card:02x} cannot be used with Secure Execution, as this combination is unsupported"
             ),
             Self::CardType { card, text } => write!(f, "Failure parsing card type '{text}' of card {card:02x}."),
-            Self::Unreadable(name, error) => write!(f, "Warning: {name} is left out: {}", chain(error)),
+            Self::Unreadable(name, error) => write!(f, "Warning: {name} is left out: {}", error.chain()),
             Self::Offline(apqn) => write!(f, "APQN {apqn} is offline."),
             Self::NoInformation(apqn, None) => write!(f, "Warning: Failure gathering info for APQN {apqn}"),
             Self::NoInformation(apqn, Some(error)) => {
-                write!(f, "Warning: Failure gathering info for APQN {apqn}: {}", chain(error))
+                write!(f, "Warning: Failure gathering info for APQN {apqn}: {}", error.chain())
             }
             Self::NoMasterKey(apqn) => write!(f, "Warning: APQN {apqn} has no valid wrapping key set."),
+            Self::NoSerialNumber(card, error) => {
+                write!(f, "Warning: the serial number of card {card:02x} is not known: {}", error.chain())
+            }
+            Self::NotLookedAt { queues, later } => {
+                let names: Vec<_> = queues.iter().take(8).map(ToString::to_string).collect();
+                let more = if queues.len() > names.len() { ", ..." } else { "" };
+                let remedy = if *later {
+                    "a run unbinds those that no entry wants first"
+                } else {
+                    "no entry wants these, and 'pvapconfig --unbind' frees them"
+                };
+                let names = names.join(", ");
+                write!(f, "Warning: the master key of {names}{more} is not known, as all places are taken: {remedy}")
+            }
+            Self::NotMended(apqn) => write!(f, "Warning: APQN {apqn} is in error: a run unbinds it to look at it"),
+            Self::NotExact => f.write_str(
+                "Warning: there may be a better assignment: the entries exclude each other in too many ways",
+            ),
         }
-    }
-}
-
-fn chain(error: &Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }
 
@@ -74,7 +100,7 @@ impl Bus {
     /// [`Error::Read`] for the folder of all cards. What is wrong with a single card or queue is a [`Note`].
     pub fn inventory(&self) -> Result<Inventory, Error> {
         let mut inventory = Inventory::default();
-        for card in names(self.devices(), |name| u8::from_str_radix(name.strip_prefix("card")?, 16).ok())? {
+        for card in names(self.devices(), card_number)? {
             self.read_card(card, &mut inventory);
         }
         Ok(inventory)
@@ -82,19 +108,19 @@ impl Bus {
 
     fn read_card(&self, card: u8, inventory: &mut Inventory) {
         let folder = self.card_folder(card);
-        let (mode, generation) = match attribute::read(&folder.join("type")) {
+        let (mode, generation) = match twice(|| attribute::read(&folder.join("type"))) {
             Ok(text) => match text::card_type(&text) {
                 Some(known) => known,
                 None => return inventory.notes.push(Note::CardType { card, text }),
             },
             // Taken away between two looks: as if it had never been there.
             Err(error) if error.is_gone() && !folder.exists() => return,
-            Err(error) => return inventory.notes.push(Note::Unreadable(format!("card {card:02x}"), error)),
+            Err(error) => return inventory.cannot_read(format!("card {card:02x}"), error),
         };
         let apqns = match names(&folder, |name| name.parse::<Apqn>().ok().filter(|apqn| apqn.to_string() == name)) {
             Ok(apqns) => apqns,
             Err(error) if error.is_gone() => return,
-            Err(error) => return inventory.notes.push(Note::Unreadable(format!("card {card:02x}"), error)),
+            Err(error) => return inventory.cannot_read(format!("card {card:02x}"), error),
         };
         let first = inventory.queues.len();
         if mode == Mode::Cca {
@@ -116,17 +142,22 @@ impl Bus {
             match self.read_queue(apqn, mode, generation, &mut inventory.notes) {
                 Ok(queue) => {
                     let is_bound = || self.state(apqn, mode).is_ok_and(State::is_bound);
-                    inventory.out_of_reach += usize::from(queue.state == State::Offline && is_bound());
+                    if queue.state == State::Offline && is_bound() {
+                        inventory.offline.push((apqn, mode));
+                    }
                     inventory.queues.push(queue);
                 }
                 Err(error) if error.is_gone() && !self.queue_folder(apqn).exists() => {}
-                Err(error) => inventory.notes.push(Note::Unreadable(format!("APQN {apqn}"), error)),
+                Err(error) => inventory.cannot_read(format!("APQN {apqn}"), error),
             }
         }
         // The card tells its number only through a bound queue, and then for all of them.
         let queues = &mut inventory.queues[first..];
         if mode == Mode::Ep11 && queues.iter().any(|queue| queue.state.is_bound()) {
-            let serialnr = self.serial_number(card);
+            let serialnr = self.serial_number(card).unwrap_or_else(|error| {
+                inventory.notes.push(Note::NoSerialNumber(card, error));
+                None
+            });
             queues.iter_mut().for_each(|queue| queue.serialnr.clone_from(&serialnr));
         }
     }
@@ -138,7 +169,7 @@ impl Bus {
         generation: Generation,
         notes: &mut Vec<Note>,
     ) -> Result<Queue, Error> {
-        let online = attribute::read(&self.queue_folder(apqn).join("online"));
+        let online = twice(|| attribute::read(&self.queue_folder(apqn).join("online")));
         let state = match online {
             Ok(text) if text == "1" => self.state(apqn, mode)?,
             Ok(_) => State::Offline,
@@ -219,9 +250,30 @@ impl Bus {
     }
 
     /// The serial number of an EP11 card of which a queue is bound.
-    pub(crate) fn serial_number(&self, card: u8) -> Option<SerialNumber> {
-        twice(|| attribute::read(&self.card_folder(card).join("serialnr"))).ok()?.trim().parse().ok()
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub(crate) fn serial_number(&self, card: u8) -> Result<Option<SerialNumber>, Error> {
+        let text = twice(|| attribute::read(&self.card_folder(card).join("serialnr")))?;
+        Ok(text.trim().parse().ok())
     }
+}
+
+impl Inventory {
+    /// Places that are taken by what is not among [`Inventory::queues`], or not usable.
+    pub fn out_of_reach(&self) -> usize {
+        self.offline.len() + self.unreadable
+    }
+
+    fn cannot_read(&mut self, name: String, error: Error) {
+        self.unreadable += 1;
+        self.notes.push(Note::Unreadable(name, error));
+    }
+}
+
+fn card_number(name: &str) -> Option<u8> {
+    let digits = name.strip_prefix("card").filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
 }
 
 /// An error of a read may be of the moment.

@@ -156,7 +156,8 @@ fn leaves_out_what_it_cannot_use_and_says_so() {
     let inventory = sysfs.inventory();
     let states: Vec<_> = inventory.queues.iter().map(|queue| (queue.apqn, queue.state)).collect();
     assert_eq!(states, [(apqn(0x11), State::Offline)]);
-    assert_eq!(inventory.out_of_reach, 1);
+    assert_eq!(inventory.offline, [(apqn(0x11), Mode::Ep11)]);
+    assert_eq!((inventory.unreadable, inventory.out_of_reach()), (3, 4));
     let notes: Vec<_> = inventory.notes.iter().map(ToString::to_string).collect();
     for (note, part) in notes.iter().zip([
         "card type 'CEX8Q' of card 10",

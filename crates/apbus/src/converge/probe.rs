@@ -8,9 +8,12 @@ use crate::{Apqn, Error, MasterKey, Mode, Queue, State, Wanted};
 impl Executor<'_> {
     /// Reads all queues, and what it takes some time to know of them.
     pub(super) fn look_closely(&mut self, task: Task<'_>, rehearsal: bool) -> Result<Vec<Queue>, Error> {
-        let mut queues = self.look()?;
+        let mut queues = self.look(task)?;
         if self.settle(task, &queues) {
-            queues = self.look()?;
+            queues = self.look(task)?;
+        }
+        if self.mend(task, &queues, rehearsal) {
+            queues = self.look(task)?;
         }
         loop {
             if let Some(&(first, second, mkvp)) = doubled_master_keys(&queues).first() {
@@ -22,8 +25,8 @@ impl Executor<'_> {
         }
     }
 
-    /// Waits for associations that somebody began and that may turn out to be what an entry wants. Gives whether there were
-    /// any.
+    /// Waits for associations that somebody began and that may turn out to be what an entry wants. Gives whether
+    /// there were any.
     fn settle(&mut self, task: Task<'_>, queues: &[Queue]) -> bool {
         let is_wanted = |queue: &&Queue| {
             let wanted = |wanted: &Wanted| match wanted {
@@ -39,10 +42,31 @@ impl Executor<'_> {
         any
     }
 
+    /// Unbinds queues in error, which ends that, if entries are open that they may serve. Gives whether there were any.
+    fn mend(&mut self, task: Task<'_>, queues: &[Queue], rehearsal: bool) -> bool {
+        let plan = self.plan(task, queues);
+        let is_open = |mode| {
+            let mut open = task.entries.iter().zip(&plan.assignments).filter(|(_, planned)| planned.is_err());
+            open.any(|(entry, _)| (entry.wanted == Wanted::Accelerator) == (mode == Mode::Accelerator))
+        };
+        let broken = queues.iter().filter(|queue| queue.state == State::Broken && is_open(queue.mode));
+        let broken: Vec<_> = broken.map(|queue| (queue.apqn, queue.mode)).collect();
+        if rehearsal {
+            for (apqn, _) in broken {
+                self.note(&Note::NotMended(apqn));
+                self.unseen.insert(apqn);
+            }
+            return false;
+        }
+        self.release(&broken, Some(Step::Release));
+        !broken.is_empty()
+    }
+
     /// Binds queues whose master key may be one that an entry wants. Gives whether anything was done.
     ///
-    /// All of them are looked at before anything is changed, also if those known would do: so the plan does not depend on
-    /// what a killed run happened to know. If not all can be bound at a time, it goes on only as long as entries are open.
+    /// All of them are looked at before anything is changed, also if those known would do: so the plan does not
+    /// depend on what a killed run happened to know. If not all can be bound at a time, it goes on only as long as
+    /// entries are open.
     fn probe(&mut self, task: Task<'_>, queues: &mut Vec<Queue>, rehearsal: bool) -> Result<bool, Error> {
         let plan = self.plan(task, queues);
         let is_first = self.probed.is_empty();
@@ -65,10 +89,11 @@ impl Executor<'_> {
         if unknown.is_empty() {
             return Ok(false);
         }
-        let bound: Vec<_> = queues.iter().filter(|queue| queue.state.is_bound()).collect();
+        let takes_place = |queue: &&Queue| queue.state.is_bound() || queue.state == State::Broken;
+        let bound: Vec<_> = queues.iter().filter(takes_place).collect();
         let places = self.limit.saturating_sub(bound.len());
         if places > 0 {
-            self.look_into(unknown.into_iter().take(places).collect(), queues)?;
+            self.look_into(task, unknown.into_iter().take(places).collect(), queues)?;
             return Ok(true);
         }
         // No place is free. What this run has bound may go; what others have bound only for a plan that is worth it.
@@ -80,22 +105,29 @@ impl Executor<'_> {
         };
         let unused: Vec<_> = bound.iter().filter(may_go).map(|queue| (queue.apqn, queue.mode)).collect();
         if unused.is_empty() {
+            let later = rehearsal && any_satisfied;
+            if later {
+                self.unseen.extend(&unknown);
+            }
+            self.note(&Note::NotLookedAt { queues: unknown, later });
             return Ok(false);
         }
-        self.release(&unused, Some(Step::Release));
-        *queues = self.look()?;
+        let (own, others): (Vec<_>, Vec<_>) = unused.into_iter().partition(|(apqn, _)| self.probed.contains(apqn));
+        self.release(&own, Some(Step::Restore));
+        self.release(&others, Some(Step::Release));
+        *queues = self.look(task)?;
         Ok(true)
     }
 
     /// Binds queues and reads what they tell then.
-    fn look_into(&mut self, apqns: Vec<Apqn>, queues: &mut Vec<Queue>) -> Result<(), Error> {
+    fn look_into(&mut self, task: Task<'_>, apqns: Vec<Apqn>, queues: &mut Vec<Queue>) -> Result<(), Error> {
         for &apqn in &apqns {
             (self.watch)(Event::Step(Step::Probe(apqn)));
         }
         self.probed.extend(&apqns);
         let told = self.in_parallel(apqns.clone(), |operator, apqn| {
             operator.bind(apqn, Mode::Ep11)?;
-            Ok((operator.bus().master_key(apqn)?, operator.bus().serial_number(apqn.card)))
+            Ok((operator.bus().master_key(apqn)?, operator.bus().serial_number(apqn.card)?))
         });
         let mut is_plain = true;
         for (apqn, told) in apqns.into_iter().zip(told) {
@@ -124,7 +156,7 @@ impl Executor<'_> {
             }
         }
         if !is_plain {
-            *queues = self.look()?;
+            *queues = self.look(task)?;
         }
         Ok(())
     }

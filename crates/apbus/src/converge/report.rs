@@ -91,13 +91,13 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// Whether all this was only to find out what would be done.
     pub rehearsal: bool,
+    /// Queues that a rehearsal could not look at, while a run could: it may find more than the plan has.
+    pub unseen: usize,
+    /// Cards and queues that could not be read.
+    pub unreadable: usize,
 }
 
 impl Report {
-    pub(super) fn new(plan: Plan, queues: Vec<Queue>, failures: Vec<Failure>, rehearsal: bool) -> Self {
-        Self { plan, queues, failures, rehearsal }
-    }
-
     /// Whether this entry has its queue, or would get it.
     pub fn is_satisfied(&self, entry: usize) -> bool {
         let assignment = self.plan.assignments.get(entry).and_then(|assignment| assignment.as_ref().ok());
@@ -109,8 +109,8 @@ impl Report {
         (0..self.plan.assignments.len()).filter(|&entry| self.is_satisfied(entry)).count()
     }
 
-    /// The failures that nothing has made up for: of a step for an entry that has no queue now, or one after which a queue
-    /// is bound that nobody wants.
+    /// The failures that nothing has made up for: of a step for an entry that has no queue now, or one after which a
+    /// queue is bound that nobody wants.
     pub fn lasting_failures(&self) -> impl Iterator<Item = &Failure> {
         let all = self.satisfied() == self.plan.assignments.len();
         self.failures.iter().filter(move |failure| {

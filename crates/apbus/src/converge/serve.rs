@@ -17,18 +17,17 @@ struct Job<'a> {
 }
 
 impl Executor<'_> {
-    /// First unbinds everything that is in the way (a place, or a secret on its card, may be needed by others), then binds
-    /// and associates.
+    /// First unbinds everything that is in the way (a place, or a secret on its card, may be needed by others), then
+    /// binds and associates.
     pub(super) fn act(&mut self, task: Task<'_>, plan: &Plan, queues: &[Queue], steps: &[Step]) {
         let mode = |apqn| with_mode(apqn, queues).1;
-        let unwanted: Vec<_> = steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Release(apqn) => Some(with_mode(*apqn, queues)),
-                _ => None,
-            })
-            .collect();
-        self.release(&unwanted, Some(Step::Release));
+        let is_release = |step: &&Step| matches!(step, Step::Release(_) | Step::Restore(_));
+        steps.iter().filter(is_release).for_each(|step| (self.watch)(Event::Step(*step)));
+        let unwanted = steps.iter().filter_map(|step| match step {
+            Step::Release(apqn) | Step::Restore(apqn) => Some(with_mode(*apqn, queues)),
+            _ => None,
+        });
+        self.release(&unwanted.collect::<Vec<_>>(), None);
 
         let open = plan.assignments.iter().zip(task.entries).enumerate();
         let open = open.filter_map(|(number, (planned, entry))| Some((number, entry, planned.as_ref().ok()?)));
@@ -86,7 +85,7 @@ impl Executor<'_> {
         for (&(apqn, _), end) in queues.iter().zip(ends) {
             if let Err(error) = end {
                 self.barred.push(Barred::Queue(apqn));
-                self.fail(step.unwrap_or(Step::Restore)(apqn), error, None);
+                self.fail(step.unwrap_or(Step::Release)(apqn), error, None);
             }
         }
     }
@@ -143,7 +142,7 @@ fn prepare(operator: &Operator<'_>, job: &Job<'_>) -> Result<(), Error> {
         return changed(Change::MasterKey { planned: *mkvp });
     }
     match serialnr {
-        Some(planned) if operator.bus().serial_number(apqn.card).as_ref() != Some(planned) => {
+        Some(planned) if operator.bus().serial_number(apqn.card)?.as_ref() != Some(planned) => {
             changed(Change::SerialNumber { planned: planned.clone() })
         }
         _ => Ok(()),
