@@ -4,7 +4,8 @@ use crate::cli;
 use crate::clock::Monotonic;
 use crate::error::{Failure, Outcome};
 use crate::system::System;
-use apbus::{Apqn, Bus, Error, Mode, Operator, State};
+use anyhow::{Error, Result, anyhow, bail};
+use apbus::{Apqn, Bus, Mode, Operator, State};
 use clap::{ArgGroup, CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -14,8 +15,8 @@ const USAGE_STATUS: u8 = 1;
 
 /// Bind, unbind or associate Crypto Express queues of a Secure Execution guest
 ///
-/// Waits until it is done: up to 30 seconds for an association. Needs root. Underscores in the names of options count as
-/// hyphens. Everything else that the chzcrypt of s390-tools can do is not for guests like this and not here.
+/// Waits until it is done: up to 30 seconds for an association. Needs root. Underscores in the names of options count
+/// as hyphens. Everything else that the chzcrypt of s390-tools can do is not for guests like this and not here.
 #[derive(Parser)]
 #[command(
     name = "chzcrypt",
@@ -57,12 +58,26 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     if args.version {
         return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
     }
-    let outcome = change(&args, system);
-    if let Err(line) = outcome {
-        system.complain(&format!("chzcrypt: {line}\n"));
+    let Some(option) = args.action() else {
+        return refuse(system, &anyhow!("missing argument.\nTry 'chzcrypt --help' for more information."));
+    };
+    let Ok(bus) = Bus::open(&system.root.join("sys")) else {
+        system.complain("chzcrypt: Crypto device driver not available.\n");
         return Ok(Outcome::Status(1));
+    };
+    match args.check(option, &bus) {
+        Ok((action, queues)) => change(&bus, action, &queues, args.verbose, system),
+        Err(error) => refuse(system, &error),
     }
-    Ok(Outcome::Done)
+}
+
+fn refuse(system: &mut System, error: &Error) -> Result<Outcome, Failure> {
+    complain(system, error);
+    Ok(Outcome::Status(1))
+}
+
+fn complain(system: &mut System, error: &Error) {
+    system.complain(&format!("chzcrypt: Error - {error}\n"));
 }
 
 /// `--se_bind` is `--se-bind`. What stands behind `=` stays.
@@ -84,66 +99,80 @@ enum Action {
     Associate(u16),
 }
 
-fn change(args: &Arguments, system: &mut System) -> Result<(), String> {
-    let name = match (args.se_bind, args.se_unbind, args.se_associate) {
-        (true, _, _) => "--se-bind",
-        (_, true, _) => "--se-unbind",
-        (_, _, true) => "--se-associate",
-        _ => return Err("Error - missing argument.\nTry 'chzcrypt --help' for more information.".to_owned()),
-    };
-    let bus = Bus::open(&system.root.join("sys")).map_err(|_| "Crypto device driver not available.".to_owned())?;
-    let no_queue = || format!("Error - The {name} needs a queue device given.");
-    let (action, queues) = match (args.operands.as_slice(), args.se_associate) {
-        ([], _) | ([_], true) => return Err(no_queue()),
-        ([index, queues @ ..], true) => (None.or_else(|| index_of(index)).map(Action::Associate), queues),
-        // IBM's books print "--se-unbind 0 28.0014".
-        ([zero, queues @ ..], false) if args.se_unbind && zero == "0" && !queues.is_empty() => {
-            (Some(Action::Unbind), queues)
+impl Arguments {
+    /// The option that says what is to be done.
+    fn action(&self) -> Option<&'static str> {
+        let options =
+            [(self.se_bind, "--se-bind"), (self.se_unbind, "--se-unbind"), (self.se_associate, "--se-associate")];
+        options.into_iter().find(|(given, _)| *given).map(|(_, option)| option)
+    }
+
+    /// What is to be done with which queues. Nothing is done to any of them before all are known to be there.
+    fn check(&self, option: &str, bus: &Bus) -> Result<(Action, Vec<Apqn>)> {
+        let (index, queues) = match self.operands.split_first() {
+            Some((index, queues)) if self.se_associate => (Some(index), queues),
+            // IBM's books print "--se-unbind 0 28.0014".
+            Some((zero, queues)) if self.se_unbind && zero == "0" && !queues.is_empty() => (None, queues),
+            _ => (None, self.operands.as_slice()),
+        };
+        if queues.is_empty() {
+            bail!("The {option} needs a queue device given.");
         }
-        (queues, false) => (Some(if args.se_bind { Action::Bind } else { Action::Unbind }), queues),
-    };
-    bus.check_secure_binding().map_err(|error| match error {
-        Error::NoSecureBinding { .. } => "Error - AP bus: SE bind support is not available.".to_owned(),
-        error => format!("Error - {error}."),
-    })?;
-    if queues.len() > 1 && args.se_associate {
-        return Err("Error - A secret is for one queue of a card: --se-associate takes one queue device.".to_owned());
+        bus.check_secure_binding().map_err(|error| match error {
+            apbus::Error::NoSecureBinding { .. } => anyhow!("AP bus: SE bind support is not available."),
+            error => anyhow!("{}.", error.chain()),
+        })?;
+        if self.se_associate && queues.len() > 1 {
+            bail!("A secret is for one queue of a card: --se-associate takes one queue device.");
+        }
+        let queues = queues.iter().map(|text| queue_device(text, bus)).collect::<Result<_>>()?;
+        let action = match index {
+            Some(text) => Action::Associate(index_of(text)?),
+            None if self.se_bind => Action::Bind,
+            None => Action::Unbind,
+        };
+        Ok((action, queues))
     }
-    let mut named = Vec::new();
-    for queue in queues {
-        named.push(queue_device(queue, &bus)?);
+}
+
+fn queue_device(text: &str, bus: &Bus) -> Result<Apqn> {
+    let Ok(apqn) = text.parse::<Apqn>() else { bail!("Can't parse queue device '{text}' as xy.abcd.") };
+    if !bus.queue_folder(apqn).is_dir() {
+        bail!("Queue device {apqn} does not exist.");
     }
-    let Some(action) = action else {
-        let index = &args.operands[0];
-        return Err(match parse_index(index) {
-            Some(_) => "Error - Association index needs to be in range [0...65535].".to_owned(),
-            None => format!("Error - Can't parse association index '{index}' as number."),
-        });
-    };
+    Ok(apqn)
+}
+
+/// Does it to every queue, also behind one that refuses, and when nobody can read on standard output what was done.
+fn change(bus: &Bus, action: Action, queues: &[Apqn], verbose: bool, system: &mut System) -> Result<Outcome, Failure> {
     let clock = Monotonic::start();
-    let operator = Operator::new(&bus, &clock, &|_| {});
-    for apqn in named {
-        let done = one(&operator, &bus, apqn, action)?;
-        if args.verbose {
-            system.print(&format!("{done}\n")).map_err(|_| "Error - Can't write to standard output.".to_owned())?;
+    let operator = Operator::new(bus, &clock, &|_| {});
+    let (mut outcome, mut printed) = (Outcome::Done, Ok(()));
+    for &apqn in queues {
+        match change_one(&operator, apqn, action) {
+            Ok(done) if verbose && printed.is_ok() => printed = system.print(&format!("{done}\n")),
+            Ok(_) => {}
+            Err(error) => {
+                complain(system, &error);
+                outcome = Outcome::Status(1);
+            }
         }
     }
-    Ok(())
+    match printed {
+        // A reader who has gone away does not turn a failure into a success.
+        Ok(()) | Err(Failure::BrokenPipe) => Ok(outcome),
+        Err(failure) => Err(failure),
+    }
 }
 
-fn queue_device(text: &str, bus: &Bus) -> Result<Apqn, String> {
-    let apqn: Apqn = text.parse().map_err(|_| format!("Error - Can't parse queue device '{text}' as xy.abcd."))?;
-    if bus.queue_folder(apqn).is_dir() { Ok(apqn) } else { Err(format!("Error - Queue device {apqn} does not exist.")) }
-}
-
-fn one(operator: &Operator<'_>, bus: &Bus, apqn: Apqn, action: Action) -> Result<String, String> {
-    let failure = |doing: &str, error: &Error| {
-        let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-        format!("Error - Failure {doing} queue device {apqn} ({error}{source}).")
-    };
+/// Gives the sentence that says it was done.
+fn change_one(operator: &Operator<'_>, apqn: Apqn, action: Action) -> Result<String> {
+    let bus = operator.bus();
+    let failure =
+        |doing: &str, error: &apbus::Error| anyhow!("Failure {doing} queue device {apqn} ({}).", error.chain());
     let needs = |name: &str, wanted: &str| match bus.queue_attribute(apqn, name) {
         Ok(found) if found == wanted => Ok(()),
-        Ok(found) => Err(format!("Error - Queue device {apqn} is NOT in '{wanted}' state (state '{found}' found).")),
+        Ok(found) => Err(anyhow!("Queue device {apqn} is NOT in '{wanted}' state (state '{found}' found).")),
         Err(error) => Err(failure("reading", &error)),
     };
     match action {
@@ -152,14 +181,16 @@ fn one(operator: &Operator<'_>, bus: &Bus, apqn: Apqn, action: Action) -> Result
             operator.bind(apqn, mode(bus, apqn)).map_err(|error| failure("binding", &error))?;
             Ok(format!("Queue device {apqn} successful bound."))
         }
-        Action::Unbind => {
-            operator.unbind(apqn, mode(bus, apqn)).map_err(|error| failure("unbinding", &error))?;
-            Ok(format!("Queue device {apqn} successful unbound."))
-        }
+        Action::Unbind => match operator.unbind(apqn, mode(bus, apqn)) {
+            Ok(State::Illicit) => bail!("Queue device {apqn} is illicit: this guest may not use it."),
+            Ok(State::Gone) => bail!("Queue device {apqn} has been taken away by the host."),
+            Ok(_) => Ok(format!("Queue device {apqn} successful unbound.")),
+            Err(error) => Err(failure("unbinding", &error)),
+        },
         Action::Associate(index) => {
             needs("se_associate", "unassociated")?;
             if bus.state(apqn, Mode::Ep11).is_ok_and(|state| state == State::Unbound) {
-                return Err(format!("Error - Queue device {apqn} must be bound before it can be associated."));
+                bail!("Queue device {apqn} must be bound before it can be associated.");
             }
             operator.associate(apqn, index).map_err(|error| failure("associating", &error))?;
             Ok(format!("Queue device {apqn} successful associated with index {index}."))
@@ -175,19 +206,18 @@ fn mode(bus: &Bus, apqn: Apqn) -> Mode {
     }
 }
 
-fn index_of(text: &str) -> Option<u16> {
-    parse_index(text).and_then(|index| index.try_into().ok())
-}
-
 /// Decimal, hexadecimal behind `0x`, octal behind `0`.
-fn parse_index(text: &str) -> Option<u64> {
+fn index_of(text: &str) -> Result<u16> {
     let digits = text.to_ascii_lowercase();
-    let parsed = match (digits.strip_prefix("0x"), digits.strip_prefix('0')) {
-        (Some(hex), _) => u64::from_str_radix(hex, 16),
-        (None, Some(octal)) if !octal.is_empty() => u64::from_str_radix(octal, 8),
-        _ => digits.parse(),
+    let (digits, radix) = match (digits.strip_prefix("0x"), digits.strip_prefix('0')) {
+        (Some(hex), _) => (hex, 16),
+        (None, Some(octal)) if !octal.is_empty() => (octal, 8),
+        _ => (digits.as_str(), 10),
     };
-    parsed.ok()
+    // The standard library takes a sign, too.
+    let parsed = if digits.starts_with('+') { None } else { u64::from_str_radix(digits, radix).ok() };
+    let Some(index) = parsed else { bail!("Can't parse association index '{text}' as number.") };
+    u16::try_from(index).map_err(|_| anyhow!("Association index needs to be in range [0...65535]."))
 }
 
 #[cfg(test)]
@@ -198,10 +228,10 @@ mod tests {
     fn reads_indices_in_three_bases() {
         let rows = [("0", Some(0)), ("10", Some(10)), ("0x10", Some(16)), ("010", Some(8)), ("65535", Some(65535))];
         for (text, index) in rows {
-            assert_eq!(index_of(text), index, "{text}");
+            assert_eq!(index_of(text).ok(), index, "{text}");
         }
-        for wrong in ["", "abc", "0x", "08", "-1", "65536", "1 "] {
-            assert_eq!(index_of(wrong), None, "{wrong}");
+        for wrong in ["", "abc", "0x", "08", "-1", "+1", "0x+1", "0+1", "65536", "1 "] {
+            assert!(index_of(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::cli::{self, Format};
 use crate::error::{Failure, Outcome};
 use crate::system::System;
-use apbus::text::BindState;
+use apbus::text::{self, BindState};
 use apbus::{Apqn, Bus, CardListing, DeviceListing, Functions, QueueListing};
 use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
@@ -15,8 +15,9 @@ const USAGE_STATUS: u8 = 1;
 
 /// Show Crypto Express cards and queues
 ///
-/// With '-V', the column SESTAT tells the Secure Execution state of every queue: 'usable', 'bound' (but not associated),
-/// 'unbound', or 'illicit' for one that the guest may not use; 'invalid' for one that the host has taken away, and 'error'.
+/// With '-V', the column SESTAT tells the Secure Execution state of every queue: 'usable', 'bound' (but not
+/// associated), 'unbound', or 'illicit' for one that the guest may not use; 'invalid' for one that the host has taken
+/// away, and 'error'.
 #[derive(Parser)]
 #[command(name = "lszcrypt", disable_version_flag = true)]
 struct Arguments {
@@ -76,16 +77,16 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         return complain(system, &format!("Error - cryptographic device {missing} does not exist."));
     }
     let rows = rows(&args, &cards, &wanted);
+    let has_states = bus.check_secure_binding().is_ok();
     match args.format {
         Format::Text => {
-            let has_states = bus.check_secure_binding().is_ok();
             let is_known =
                 |row: &&Row<'_>| args.verbose > 0 || row.card.kind.is_some() && row.device().online.is_some();
             let rows: Vec<_> = rows.iter().filter(is_known).collect();
             system.print(&table(&rows, args.verbose > 0, has_states))?;
         }
         Format::Json => {
-            let devices: Vec<_> = rows.iter().map(Row::json).collect();
+            let devices: Vec<_> = rows.iter().map(|row| row.json(has_states)).collect();
             system.print(&format!("{:#}\n", json!({ "devices": devices })))?;
         }
     }
@@ -106,11 +107,11 @@ enum Device {
 }
 
 impl Device {
-    fn parse(text: &str) -> Option<Self> {
-        match text.split_once('.') {
-            None => u8::from_str_radix(text, 16).ok().map(Self::Card),
-            Some(("", domain)) => u16::from_str_radix(domain, 16).ok().map(Self::Domain),
-            Some(_) => text.parse().ok().map(Self::Queue),
+    fn parse(name: &str) -> Option<Self> {
+        match name.split_once('.') {
+            None => text::card(name).map(Self::Card),
+            Some(("", domain)) => text::domain(domain).map(Self::Domain),
+            Some(_) => name.parse().ok().map(Self::Queue),
         }
     }
 
@@ -225,8 +226,8 @@ impl Row<'_> {
         line
     }
 
-    /// Documented in lszcrypt(1).
-    fn json(&self) -> Value {
+    /// Documented in lszcrypt(8).
+    fn json(&self, has_states: bool) -> Value {
         let device = self.device();
         json!({
             "device": self.name(),
@@ -240,7 +241,7 @@ impl Row<'_> {
             "depth": self.card.depth,
             "functions": self.card.functions.map(Functions::letters),
             "driver": device.driver,
-            "se_state": self.queue.map(|_| self.state()),
+            "se_state": self.queue.filter(|_| has_states).map(|_| self.state()),
         })
     }
 }

@@ -1,9 +1,11 @@
 //! The name of a queue.
 
+use crate::text;
 use std::fmt;
 use std::str::FromStr;
 
-/// Adapter and domain of a queue: `28.0014`, two and four hex digits, as sysfs writes them (`Documentation/arch/s390/vfio-ap.rst`).
+/// Adapter and domain of a queue: `28.0014`, two and four hex digits, as sysfs writes them
+/// (`Documentation/arch/s390/vfio-ap.rst`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Apqn {
     /// Number of the card (adapter).
@@ -27,16 +29,11 @@ impl FromStr for Apqn {
     type Err = InvalidApqn;
 
     /// Leading zeros may be missing: `28.14` is `28.0014`.
-    fn from_str(text: &str) -> Result<Self, InvalidApqn> {
-        let number = |digits: &str, most: usize| {
-            let plain =
-                !digits.is_empty() && digits.len() <= most && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-            plain.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
-        };
-        let parsed = text.split_once('.').and_then(|(card, domain)| {
-            Some(Self { card: u8::try_from(number(card, 2)?).ok()?, domain: number(domain, 4)? })
-        });
-        parsed.ok_or_else(|| InvalidApqn(text.to_owned()))
+    fn from_str(name: &str) -> Result<Self, InvalidApqn> {
+        let parsed = name
+            .split_once('.')
+            .and_then(|(card, domain)| Some(Self { card: text::card(card)?, domain: text::domain(domain)? }));
+        parsed.ok_or_else(|| InvalidApqn(name.to_owned()))
     }
 }
 

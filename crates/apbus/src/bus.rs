@@ -48,14 +48,6 @@ impl Bus {
         attribute::read(&self.attributes.join("bindings")).map(|text| Bindings { text })
     }
 
-    /// An attribute of the bus itself.
-    ///
-    /// # Errors
-    /// [`Error::Read`].
-    pub fn attribute(&self, name: &str) -> Result<String, Error> {
-        attribute::read(&self.attributes.join(name))
-    }
-
     /// An attribute of a queue.
     ///
     /// # Errors
@@ -70,7 +62,7 @@ impl Bus {
     }
 
     /// The folder of a card.
-    pub fn card_folder(&self, card: u8) -> PathBuf {
+    pub(crate) fn card_folder(&self, card: u8) -> PathBuf {
         self.devices.join(format!("card{card:02x}"))
     }
 

@@ -182,7 +182,8 @@ fn meaning(attribute: &Path, value: &str, source: &io::Error) -> &'static str {
         Some(errno::EBUSY) => " (the queue is still being reset or has work to do)",
         Some(errno::EINVAL) => " (the queue is not in the state for that)",
         Some(errno::EIO) => refusal(attribute, value),
-        Some(errno::ENOENT | errno::ENODEV) => " (the queue has gone)",
+        Some(errno::ENOENT) => " (the queue has gone, or is none that can be bound)",
+        Some(errno::ENODEV) => " (the queue has gone)",
         _ => "",
     }
 }

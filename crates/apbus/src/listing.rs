@@ -102,7 +102,9 @@ impl Bus {
     /// # Errors
     /// [`Error::Read`] for the folder of all cards.
     pub fn listing(&self) -> Result<Vec<CardListing>, Error> {
-        let cards = names(self.devices(), |name| u8::from_str_radix(name.strip_prefix("card")?, 16).ok())?;
+        let cards = names(self.devices(), |name| {
+            text::card(name.strip_prefix("card")?).filter(|card| name == format!("card{card:02x}"))
+        })?;
         Ok(cards.into_iter().map(|card| self.list_card(card)).collect())
     }
 
@@ -168,6 +170,16 @@ fn text(folder: &Path, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_no_folder_that_is_not_named_as_cards_are() {
+        let sysfs = tempfile::tempdir().unwrap();
+        for folder in ["bus/ap", "devices/ap/card0f", "devices/ap/card+e", "devices/ap/card28x", "devices/ap/card2"] {
+            fs::create_dir_all(sysfs.path().join(folder)).unwrap();
+        }
+        let cards = Bus::open(sysfs.path()).unwrap().listing().unwrap();
+        assert_eq!(cards.iter().map(|card| card.card).collect::<Vec<_>>(), [0x0f]);
+    }
 
     #[test]
     fn spells_what_typical_cards_can_do() {

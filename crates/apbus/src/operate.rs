@@ -106,17 +106,20 @@ impl<'a> Operator<'a> {
         }
     }
 
-    /// Unbinds a queue, from any state, and waits until that shows. One that has gone is a success.
+    /// Unbinds a queue, from any state, and waits until that shows. Gives the state it ended in: [`State::Unbound`], or
+    /// [`State::Gone`] or [`State::Illicit`] for one that is not the guest's any more, which is no error either.
     ///
     /// # Errors
     /// [`Error::Write`], [`Error::TimeOut`].
-    pub fn unbind(&self, apqn: Apqn, mode: Mode) -> Result<(), Error> {
+    pub fn unbind(&self, apqn: Apqn, mode: Mode) -> Result<State, Error> {
         const UNBOUND: &str = "unbound";
         let mut patience = Patience::new(self.clock, timeout::UNBIND);
         loop {
             match self.write(apqn, "se_bind", "0") {
                 Ok(()) => break,
-                Err(error) if error.is_gone() && !self.bus.queue_folder(apqn).exists() => return Ok(()),
+                Err(error) if error.is_gone() && !self.bus.queue_folder(apqn).exists() => {
+                    return Ok(State::Gone);
+                }
                 Err(error) if error.errno() == Some(errno::EBUSY) && patience.is_left() => {}
                 Err(_) if patience.waited() < timeout::RESET_BY_OTHERS => {}
                 Err(error) => return Err(error),
@@ -125,8 +128,8 @@ impl<'a> Operator<'a> {
         }
         loop {
             let state = match self.bus.state(apqn, mode) {
-                Ok(State::Unbound | State::Gone | State::Illicit) => return Ok(()),
-                Err(error) if error.is_gone() => return Ok(()),
+                Ok(state @ (State::Unbound | State::Gone | State::Illicit)) => return Ok(state),
+                Err(error) if error.is_gone() => return Ok(State::Gone),
                 Ok(state) => state,
                 Err(_) => State::Broken,
             };
@@ -137,7 +140,8 @@ impl<'a> Operator<'a> {
         }
     }
 
-    /// Associates a bound EP11 queue with the secret at `index` and waits for the end. One that is so already is a success.
+    /// Associates a bound EP11 queue with the secret at `index` and waits for the end. One that is so already is a
+    /// success.
     ///
     /// # Errors
     /// [`Error::Write`] when it is refused, [`Error::AssociationFailed`], [`Error::OtherSecret`],

@@ -4,6 +4,22 @@
 use crate::{Generation, MasterKey, Mode, State};
 use std::ops::RangeInclusive;
 
+/// The number of a card in one or two hex digits.
+pub fn card(digits: &str) -> Option<u8> {
+    hex(digits).filter(|_| digits.len() <= 2)?.try_into().ok()
+}
+
+/// The number of a domain in one to four hex digits.
+pub fn domain(digits: &str) -> Option<u16> {
+    hex(digits).filter(|_| digits.len() <= 4)?.try_into().ok()
+}
+
+/// Hex digits alone: the standard library takes a sign, too.
+fn hex(digits: &str) -> Option<u32> {
+    let is_plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if is_plain { u32::from_str_radix(digits, 16).ok() } else { None }
+}
+
 /// `type` of a card: `CEX8P` is an EP11 card of generation 8. None for what is no such card.
 pub fn card_type(text: &str) -> Option<(Mode, Generation)> {
     let [generation @ b'3'..=b'9', mode] = text.strip_prefix("CEX")?.as_bytes() else { return None };
@@ -18,8 +34,7 @@ pub fn card_type(text: &str) -> Option<(Mode, Generation)> {
 
 /// `ap_functions` of a card or queue: `0x` and up to eight hex digits. Zero is a queue that the host has taken away.
 pub fn functions(text: &str) -> Option<u32> {
-    let digits = text.strip_prefix("0x").filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-    u32::from_str_radix(digits, 16).ok()
+    hex(text.strip_prefix("0x")?)
 }
 
 /// The SE bind state of a queue: bits 16 and 17 of `ap_functions`, counted from the left (`BS` in the kernel's
@@ -104,6 +119,16 @@ fn is_plain(c: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn reads_numbers_of_cards_and_domains() {
+        for (digits, number) in [("28", Some(0x28)), ("f", Some(15)), ("+f", None), ("028", None), ("", None)] {
+            assert_eq!(card(digits), number, "{digits}");
+        }
+        for (digits, number) in [("14", Some(0x14)), ("FFFF", Some(0xffff)), ("+14", None), ("00014", None)] {
+            assert_eq!(domain(digits), number, "{digits}");
+        }
+    }
 
     #[test]
     fn reads_card_types() {

@@ -75,6 +75,21 @@ fn never_makes_an_attribute_that_is_not_there() {
     let path = sysfs.path().join("devices/ap/card28/28.0014/se_bind");
     fs::remove_file(&path).unwrap();
     let error = Operator::new(&bus, &Patient::default(), &|_| {}).bind(APQN, Mode::Ep11).unwrap_err();
-    assert!(error.to_string().contains("se_bind (the queue has gone)"), "{error}");
+    assert!(error.to_string().contains("se_bind (the queue has gone, or is none that can be bound)"), "{error}");
     assert!(!path.exists());
+}
+
+#[test]
+fn tells_what_became_of_a_queue_that_was_unbound() {
+    for (functions, wanted) in
+        [("0x06808000\n", State::Unbound), ("0x0680C000\n", State::Illicit), ("0x00000000\n", State::Gone)]
+    {
+        let (_sysfs, bus) = bus(functions);
+        let state = Operator::new(&bus, &Patient::default(), &|_| {}).unbind(APQN, Mode::Ep11).unwrap();
+        assert_eq!(state, wanted, "{functions}");
+    }
+    let (sysfs, bus) = bus("0x06808000\n");
+    fs::remove_dir_all(sysfs.path().join("devices/ap/card28/28.0014")).unwrap();
+    let state = Operator::new(&bus, &Patient::default(), &|_| {}).unbind(APQN, Mode::Ep11).unwrap();
+    assert_eq!(state, State::Gone, "without its folder");
 }

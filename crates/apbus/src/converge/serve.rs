@@ -81,7 +81,7 @@ impl Executor<'_> {
             self.probed.remove(&apqn);
             self.released.insert(apqn);
         }
-        let ends = self.in_parallel(queues.to_vec(), |operator, (apqn, mode)| operator.unbind(apqn, mode));
+        let ends = self.in_parallel(queues.to_vec(), |operator, (apqn, mode)| operator.unbind(apqn, mode).map(drop));
         for (&(apqn, _), end) in queues.iter().zip(ends) {
             if let Err(error) = end {
                 self.barred.push(Barred::Queue(apqn));
