@@ -5,7 +5,7 @@ mod tables;
 use crate::cli;
 use crate::error::{Failure, Outcome};
 use crate::system::System;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ struct Arguments {
     #[command(flatten)]
     topics: Topics,
     /// Form of the output
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human)]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human, global = true)]
     format: Format,
     /// Print the version
     #[arg(long)]
@@ -113,15 +113,11 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     if args.version {
         return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
     }
-    let query = Query::below(&system.root.join("sys"));
-    let text = match (&args.command, query) {
-        (Some(Command::SupportedFlags(asked)), Some(query)) => asked.show(&query)?,
-        (None, Some(query)) => args.show(&query)?,
-        (None, None) if args.topics.se_status || args.topics.is_all() => format!("{}\n", sentence(Side::None)),
-        (_, None) => {
-            return Err(
-                anyhow::anyhow!("This system is neither a SE-host or SE-guest: there is no /sys/firmware/uv").into()
-            );
+    let text = match Query::below(&system.root.join("sys")) {
+        Some(query) => args.show(&query)?,
+        None if args.command.is_none() && args.topics.takes_status() => args.show_no_ultravisor()?,
+        None => {
+            return Err(anyhow!("This system is neither a SE-host or SE-guest: there is no /sys/firmware/uv").into());
         }
     };
     system.print(&text)?;
@@ -143,13 +139,44 @@ impl Topics {
         }
     }
 
+    fn takes_status(&self) -> bool {
+        self.se_status || self.is_all()
+    }
+
     fn is_all(&self) -> bool {
         !self.se_status && !self.limits && Topic::ALL.into_iter().all(|topic| !self.asked(topic))
+    }
+
+    fn takes(&self, topic: Topic) -> bool {
+        self.is_all() || self.asked(topic)
+    }
+
+    fn side(&self, query: &Query) -> anyhow::Result<Option<Side>> {
+        if self.takes_status() { Ok(Some(query.side()?)) } else { Ok(None) }
+    }
+
+    fn limits(&self, query: &Query) -> anyhow::Result<BTreeMap<&'static str, u64>> {
+        if self.limits || self.is_all() { limits(query) } else { Ok(BTreeMap::new()) }
+    }
+
+    fn sections(&self, query: &Query) -> anyhow::Result<String> {
+        let limits = self.limits(query)?;
+        let mut sections: Vec<_> = self.side(query)?.map(|side| format!("{}\n", sentence(side))).into_iter().collect();
+        for topic in Topic::ALL {
+            if topic == Topic::AttestationFlags && !limits.is_empty() {
+                let lines = limits.iter().map(|(name, number)| format!("{name} {number}\n"));
+                sections.push(format!("\nLimits:\n{}", lines.collect::<String>()));
+            }
+            if self.takes(topic) {
+                sections.extend(section(query, topic, topic.title())?);
+            }
+        }
+        Ok(sections.concat())
     }
 }
 
 /// Keys and their order as in s390-tools.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Machine {
     se_status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,33 +203,43 @@ struct Machine {
 
 impl Arguments {
     fn show(&self, query: &Query) -> anyhow::Result<String> {
-        let all = self.topics.is_all();
-        let side = if all || self.topics.se_status { Some(query.side()?) } else { None };
-        let limits = if all || self.topics.limits { limits(query)? } else { BTreeMap::new() };
-        if self.format == Format::Human {
-            let mut sections: Vec<_> = side.map(|side| format!("{}\n", sentence(side))).into_iter().collect();
-            for topic in Topic::ALL {
-                if topic == Topic::AttestationFlags && !limits.is_empty() {
-                    let lines = limits.iter().map(|(name, number)| format!("{name} {number}\n"));
-                    sections.push(format!("\nLimits:\n{}", lines.collect::<String>()));
-                }
-                if all || self.topics.asked(topic) {
-                    sections.extend(section(query, topic, topic.title())?);
-                }
-            }
-            return Ok(sections.concat());
+        match (self.format, &self.command) {
+            (Format::Human, Some(Command::SupportedFlags(flags))) => flags.sections(query),
+            (Format::Human, None) => self.topics.sections(query),
+            (Format::Yaml, _) => Ok(serde_yaml::to_string(&self.machine(query)?)?),
+            (Format::Json, _) => json(&self.machine(query)?),
         }
-        let lines = |topic: Topic| if all || self.topics.asked(topic) { topic.lines(query) } else { Ok(None) };
-        let machine = Machine {
-            se_status: side.map(|side| match side {
-                Side::Guest => "Guest",
-                Side::Host => "Host",
-                Side::None => "Unsecure",
-                Side::Both => "Invalid",
+    }
+
+    /// The reference prints its sentence also for YAML.
+    fn show_no_ultravisor(&self) -> anyhow::Result<String> {
+        match self.format {
+            Format::Human | Format::Yaml => Ok(format!("{}\n", sentence(Side::None))),
+            Format::Json => json(&Machine { se_status: Some(word(Side::None)), ..Machine::default() }),
+        }
+    }
+
+    fn machine(&self, query: &Query) -> anyhow::Result<Machine> {
+        match &self.command {
+            Some(Command::SupportedFlags(flags)) => Machine::read(query, |topic| flags.takes(topic)),
+            None => Ok(Machine {
+                se_status: self.topics.side(query)?.map(word),
+                limits: self.topics.limits(query)?,
+                ..Machine::read(query, |topic| self.topics.takes(topic))?
             }),
+        }
+    }
+}
+
+impl Machine {
+    /// Without status and limits.
+    fn read(query: &Query, takes: impl Fn(Topic) -> bool) -> anyhow::Result<Self> {
+        let lines = |topic: Topic| if takes(topic) { topic.lines(query) } else { Ok(None) };
+        Ok(Self {
+            se_status: None,
             facilities: lines(Topic::Facilities)?,
             feature_indications: lines(Topic::FeatureIndications)?,
-            limits,
+            limits: BTreeMap::new(),
             supported_plaintext_control_flags: lines(Topic::ControlFlags)?,
             supported_se_header_versions: lines(Topic::HeaderVersions)?,
             supported_plaintext_attestation_flags: lines(Topic::AttestationFlags)?,
@@ -210,19 +247,18 @@ impl Arguments {
             supported_secret_types: lines(Topic::SecretTypes)?,
             supported_add_secret_request_versions: lines(Topic::AddSecretVersions)?,
             supported_plaintext_add_secret_flags: lines(Topic::AddSecretFlags)?,
-        };
-        match self.format {
-            Format::Json => Ok(serde_json::to_string_pretty(&machine)? + "\n"),
-            Format::Yaml => Ok(serde_yaml::to_string(&machine)?),
-            Format::Human => bail!("the human form has no keys"),
-        }
+        })
     }
 }
 
+fn json(machine: &Machine) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(machine)? + "\n")
+}
+
 impl SupportedFlags {
-    fn show(&self, query: &Query) -> anyhow::Result<String> {
-        let all = !(self.secret || self.attestation || self.header);
-        let parts = [
+    /// What people see, in this order, with the option that asks for it.
+    fn parts(&self) -> [(bool, Topic, &'static str); 7] {
+        [
             (self.secret, Topic::SecretTypes, "Supported Secret types:"),
             (self.secret, Topic::AddSecretVersions, Topic::AddSecretVersions.title()),
             (self.secret, Topic::AddSecretFlags, "Supported Plaintext Add Secret Flags:"),
@@ -230,12 +266,18 @@ impl SupportedFlags {
             (self.attestation, Topic::AttestationVersions, Topic::AttestationVersions.title()),
             (self.header, Topic::HeaderVersions, Topic::HeaderVersions.title()),
             (self.header, Topic::ControlFlags, "Supported Plaintext Control Flags:"),
-        ];
+        ]
+    }
+
+    fn takes(&self, topic: Topic) -> bool {
+        let all = !(self.secret || self.attestation || self.header);
+        self.parts().into_iter().any(|(asked, part, _)| part == topic && (asked || all))
+    }
+
+    fn sections(&self, query: &Query) -> anyhow::Result<String> {
         let mut text = String::new();
-        for (asked, topic, title) in parts {
-            if asked || all {
-                text.extend(section(query, topic, title)?);
-            }
+        for (_, topic, title) in self.parts().into_iter().filter(|(_, topic, _)| self.takes(*topic)) {
+            text.extend(section(query, topic, title)?);
         }
         Ok(text)
     }
@@ -247,6 +289,16 @@ fn sentence(side: Side) -> &'static str {
         Side::Host => "Secure Execution Host",
         Side::None => "Secure Execution is not enabled",
         Side::Both => "Invalid state: both guest and host enabled (impossible)",
+    }
+}
+
+/// As JSON and YAML have it.
+fn word(side: Side) -> &'static str {
+    match side {
+        Side::Guest => "Guest",
+        Side::Host => "Host",
+        Side::None => "Unsecure",
+        Side::Both => "Invalid",
     }
 }
 

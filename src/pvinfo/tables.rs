@@ -1,5 +1,5 @@
-//! What the bits of the ultravisor's answers mean. The names of facilities, features and secrets are those of s390-tools,
-//! which scripts look for.
+//! What the bits of the ultravisor's answers mean. The names of facilities, features and secrets are those of
+//! s390-tools, which scripts look for.
 
 use uvdevice::{Bits, Error, Query};
 

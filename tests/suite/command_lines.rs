@@ -70,6 +70,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("pvextract-hdr", "-h: action", "the reference is a shell script"),
     ("pvextract-hdr", "-l: default", "without it, the header is looked for in more places"),
     ("pvextract-hdr", "-s: default", "without it, the header is looked for in more places"),
+    ("pvinfo", "--format: global", "supported-flags takes it, too"),
     ("pvinfo", "--format: values", "also json"),
     ("pvsecret create", "--hdr: aliases", "IBM's documents print --se-hdr"),
     ("pvsecret list", "--format: values", "also json"),
