@@ -100,7 +100,7 @@ impl Bus {
     /// [`Error::Read`] for the folder of all cards. What is wrong with a single card or queue is a [`Note`].
     pub fn inventory(&self) -> Result<Inventory, Error> {
         let mut inventory = Inventory::default();
-        for card in names(self.devices(), card_number)? {
+        for card in names(self.devices(), |name| text::card(name.strip_prefix("card")?))? {
             self.read_card(card, &mut inventory);
         }
         Ok(inventory)
@@ -269,11 +269,6 @@ impl Inventory {
         self.unreadable += 1;
         self.notes.push(Note::Unreadable(name, error));
     }
-}
-
-fn card_number(name: &str) -> Option<u8> {
-    let digits = name.strip_prefix("card").filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-    u8::from_str_radix(digits, 16).ok()
 }
 
 /// An error of a read may be of the moment.
