@@ -183,7 +183,7 @@ fn chzcrypt_refuses_with_the_known_words() {
 
 #[test]
 fn chzcrypt_waits_for_a_driver_that_is_not_ready_yet() {
-    let slow = INVENTORY.replace("'28.0015': {state: bound}", "'28.0015': {state: bound, reset_ms: 50, sm_ms: 400}");
+    let slow = INVENTORY.replace("'28.0015': {state: bound}", "'28.0015': {state: bound, reset_ms: 50, sm_ms: 2000}");
     let guest = ApGuest::new(&slow, "");
     guest.run("chzcrypt", &["--se-unbind", "28.0015"]).succeeds();
     guest.run("chzcrypt", &["--se-bind", "28.0015"]).succeeds();
