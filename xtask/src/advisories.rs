@@ -17,7 +17,10 @@ use std::time::Duration;
 
 const LOCK_FILES: [&str; 3] = ["Cargo.lock", "fuzz/Cargo.lock", "compat/s390-pv/Cargo.lock"];
 const INDEX: &str = "https://index.crates.io";
-const AT_ONCE: usize = 8;
+/// As many as connections are kept open: each new one asks for the registry's address again.
+const AT_ONCE: usize = 3;
+/// Names and networks fail for a moment now and then.
+const TRIES: u32 = 5;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -27,6 +30,9 @@ pub(crate) struct Options {
     /// Index of the registry
     #[arg(long, value_name = "URL", default_value = INDEX)]
     index: String,
+    /// Only say so if the registry cannot be reached
+    #[arg(long)]
+    if_reachable: bool,
 }
 
 /// A crate as it is locked.
@@ -42,7 +48,12 @@ pub(crate) fn run(options: &Options, workspace: &Path) -> anyhow::Result<()> {
         let text = fs::read_to_string(workspace.join(file)).with_context(|| format!("cannot read {file}"))?;
         locked.extend(packages(&text).with_context(|| format!("cannot parse {file}"))?);
     }
-    let mut findings = withdrawn(&locked, &options.index)?;
+    let mut findings = match withdrawn(&locked, &options.index) {
+        Err(error) if options.if_reachable && error.downcast_ref::<fetch::Error>().is_some() => {
+            return Ok(writeln!(io::stdout(), "not checked: {error:#}")?);
+        }
+        other => other?,
+    };
     let advisories = match &options.database {
         Some(folder) => {
             let advisories = advisories(folder)?;
@@ -90,7 +101,7 @@ fn withdrawn(locked: &BTreeSet<Locked>, index: &str) -> anyhow::Result<Vec<Strin
                 let next = open.lock().map(|mut open| open.next()).unwrap_or_default();
                 let Some(package) = next else { return Ok(findings) };
                 let url = format!("{index}/{}", path_in_index(&package.name));
-                let answer = client.get(&url).with_context(|| format!("no answer for {}", package.name))?;
+                let answer = patiently(|| client.get(&url))?;
                 ensure!(answer.status == 200, "{url}: status {}", answer.status);
                 match is_yanked(&answer.body, &package.version)? {
                     Some(false) => {}
@@ -103,6 +114,17 @@ fn withdrawn(locked: &BTreeSet<Locked>, index: &str) -> anyhow::Result<Vec<Strin
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked"))).collect()
     });
     workers.into_iter().collect::<anyhow::Result<Vec<_>>>().map(|found| found.concat())
+}
+
+/// Asks again, after longer and longer pauses.
+fn patiently<T, E>(ask: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    for failed in 0..TRIES - 1 {
+        if let Ok(answer) = ask() {
+            return Ok(answer);
+        }
+        thread::sleep(Duration::from_millis(500 << failed));
+    }
+    ask()
 }
 
 /// Where the index has a crate (The Cargo Book, "Index files").
@@ -236,6 +258,16 @@ mod tests {
         }
         let gone = text.replace("package = \"x\"", "package = \"x\"\nwithdrawn = \"2026-01-01\"");
         assert!(Advisory::parse(&gone).unwrap().is_none());
+    }
+
+    #[test]
+    fn asks_again_when_an_answer_does_not_come() {
+        let asked = std::cell::Cell::new(0);
+        let ask = || {
+            asked.set(asked.get() + 1);
+            if asked.get() == 2 { Ok(asked.get()) } else { Err("no answer") }
+        };
+        assert_eq!(patiently(ask), Ok(2));
     }
 
     #[test]
