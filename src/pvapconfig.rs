@@ -25,7 +25,6 @@ use std::path::{Path, PathBuf};
 const USAGE_STATUS: u8 = 2;
 /// Where the configuration is unless said.
 const DEFAULT_CONFIG: &str = "/etc/pvapconfig.yaml";
-const CONFIG_LIMIT: usize = apbus::config::MAX_SIZE;
 
 /// Configure the Crypto Express queues of a Secure Execution guest
 ///

@@ -1,11 +1,11 @@
 //! `pvapconfig --check`, and reading configuration files.
 
-use super::{Arguments, CONFIG_LIMIT};
+use super::Arguments;
 use crate::cli::Format;
 use crate::error::{Failure, Outcome};
 use crate::input;
 use crate::system::System;
-use apbus::config::Configuration;
+use apbus::config::{Configuration, MAX_SIZE};
 use apbus::text::shown;
 use serde::Serialize;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
 
 /// Reads a configuration file, or says everything that is wrong with it.
 pub(super) fn read(path: &Path) -> Result<Configuration, Vec<String>> {
-    let bytes = input::read(path, CONFIG_LIMIT, "the AP configuration").map_err(|error| vec![format!("{error:#}")])?;
+    let bytes = input::read(path, MAX_SIZE, "the AP configuration").map_err(|error| vec![format!("{error:#}")])?;
     apbus::config::parse(&bytes).map_err(|error| {
         let file = shown(&path.to_string_lossy());
         let more = (error.more() > 0).then(|| format!("and {} more problems", error.more()));

@@ -1,6 +1,6 @@
 //! The forms of pvapconfig(1)'s JSON.
 
-use apbus::{Apqn, Entry, MasterKey, Mode, Queue, Report, State, Step, Wanted};
+use apbus::{Entry, MasterKey, Mode, Queue, Report, State, Step, Wanted};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -82,12 +82,9 @@ pub(super) fn report(
         secret_index: planned.as_ref().ok().and_then(|assignment| assignment.secret),
         reason: planned.as_ref().err().map(ToString::to_string),
     });
-    let entry_of = |apqn: Apqn| {
-        plan.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|assignment| assignment.queue == apqn))
-    };
     let left_out: BTreeMap<_, _> = plan.left_out.iter().map(|(apqn, reason)| (*apqn, reason)).collect();
     let queues = report.queues.iter().map(|queue| JsonQueue {
-        entry: entry_of(queue.apqn).map(|entry| entry + 1),
+        entry: plan.entry_of(queue.apqn).map(|entry| entry + 1),
         left_out: left_out.get(&queue.apqn).map(ToString::to_string),
         ..JsonQueue::from(queue)
     });
@@ -118,10 +115,10 @@ pub(super) fn nothing(dry_run: bool, notes: &[String]) -> serde_json::Result<Str
 
 impl From<&Queue> for JsonQueue {
     fn from(queue: &Queue) -> Self {
-        let (mode, letter) = match queue.mode {
-            Mode::Accelerator => ("accel", 'A'),
-            Mode::Cca => ("cca", 'C'),
-            Mode::Ep11 => ("ep11", 'P'),
+        let mode = match queue.mode {
+            Mode::Accelerator => "accel",
+            Mode::Cca => "cca",
+            Mode::Ep11 => "ep11",
         };
         let (state, secret_index) = match queue.state {
             State::Unbound => ("unbound", None),
@@ -139,7 +136,7 @@ impl From<&Queue> for JsonQueue {
         };
         Self {
             queue: queue.apqn.to_string(),
-            kind: format!("{}{letter}", queue.generation),
+            kind: queue.card_type(),
             mode,
             state,
             secret_index,

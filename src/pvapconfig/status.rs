@@ -98,12 +98,7 @@ impl<'a> Row<'a> {
     }
 
     fn cells(&self, entries: &[Entry]) -> [String; 6] {
-        let Queue { apqn, generation, mode, state, master_key, .. } = self.queue;
-        let letter = match mode {
-            apbus::Mode::Accelerator => 'A',
-            apbus::Mode::Cca => 'C',
-            apbus::Mode::Ep11 => 'P',
-        };
+        let Queue { apqn, state, master_key, .. } = self.queue;
         let mkvp = match master_key {
             MasterKey::Valid(mkvp) => mkvp.to_string(),
             MasterKey::Unknown | MasterKey::None => "-".to_owned(),
@@ -114,7 +109,7 @@ impl<'a> Row<'a> {
             (None, None) => "-".to_owned(),
         };
         let entry = self.entry.map_or_else(|| "-".to_owned(), |entry| label(entries, entry));
-        [apqn.to_string(), format!("{generation}{letter}"), state.to_string(), mkvp, secret, entry]
+        [apqn.to_string(), self.queue.card_type(), state.to_string(), mkvp, secret, entry]
     }
 }
 

@@ -187,9 +187,7 @@ impl<'a> Executor<'a> {
 
     /// What is to be done, in this order. What failed once is not done again.
     fn steps(&self, plan: &Plan) -> Vec<Step> {
-        let entry =
-            |apqn| plan.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|it| it.queue == apqn));
-        let of_entry = |apqn| entry(apqn).unwrap_or_default();
+        let of_entry = |apqn| plan.entry_of(apqn).unwrap_or_default();
         let step = |action| match action {
             Action::Unbind(apqn) if self.barred.contains(&Barred::Queue(apqn)) => None,
             Action::Unbind(apqn) if self.probed.contains(&apqn) => Some(Step::Restore(apqn)),

@@ -78,6 +78,13 @@ pub struct Plan {
     pub exact: bool,
 }
 
+impl Plan {
+    /// The index of the entry that has this queue.
+    pub fn entry_of(&self, queue: Apqn) -> Option<usize> {
+        self.assignments.iter().position(|planned| planned.as_ref().is_ok_and(|assignment| assignment.queue == queue))
+    }
+}
+
 /// The queue of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assignment {

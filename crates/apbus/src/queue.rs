@@ -63,6 +63,18 @@ pub struct Queue {
     pub serialnr: Option<SerialNumber>,
 }
 
+impl Queue {
+    /// The type of its card, as sysfs and lszcrypt write it: `CEX8P`.
+    pub fn card_type(&self) -> String {
+        let letter = match self.mode {
+            Mode::Accelerator => 'A',
+            Mode::Cca => 'C',
+            Mode::Ep11 => 'P',
+        };
+        format!("{}{letter}", self.generation)
+    }
+}
+
 impl State {
     /// Whether the queue is bound, so that its card can be asked through it.
     pub fn is_bound(self) -> bool {

@@ -4,7 +4,6 @@ use super::Configuration;
 use super::problem::{ConfigError, EntryPlace, Fault, Problem, Warning, WarningKind};
 use super::read::{KEYS, Locator, Node, RawEntry, Text};
 use crate::{Entry, Generation, MAX_QUEUES, Mkvp, SecretId, SerialNumber, Wanted};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// Checks all entries.
@@ -94,7 +93,7 @@ fn entry(index: usize, raw: &RawEntry, found: &mut Found) -> Option<Entry> {
         Some(given) => given.read(Fault::Mkvp, &mut fault),
     };
     let serialnr: Option<SerialNumber> = serialnr.and_then(|given| given.read(Fault::Serialnr, &mut fault));
-    let of_name = name.map(|name| SecretId(Sha256::digest(name.text).into()));
+    let of_name = name.map(|name| SecretId::of_name(name.text));
     let secret = match secretid {
         Some(given) => given.read(Fault::Secretid, &mut fault),
         None if of_name.is_none() => {
