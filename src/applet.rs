@@ -1,8 +1,9 @@
 //! From `argv[0]` to the applet that answers.
 
-use crate::error::{Failure, Outcome};
-use crate::{
-    System, chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
+use crate::System;
+use crate::shared::error::{Failure, Outcome};
+use crate::tools::{
+    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

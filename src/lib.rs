@@ -8,35 +8,17 @@
 //! ```text
 //! argv ── applet ─┬─ pvextract-hdr ─────────── sehdr
 //!                 ├─ pvsecret ──────────────── hostkey, sehdr, uvrequest, uvdevice
-//!                 ├─ pvattest ──────────────── hostkey, sehdr, uvrequest, uvdevice, fetch
+//!                 ├─ pvattest ──────────────── hostkey, sehdr, uvrequest, uvdevice
 //!                 ├─ pvinfo ────────────────── uvdevice
 //!                 ├─ pvapconfig ────────────── apbus, uvdevice
 //!                 ├─ lszcrypt, chzcrypt ────── apbus
-//!                 ├─ pvverify, trust-bundle ── hostkey, fetch
-//!                 └─ inspect ───────────────── inspect
+//!                 ├─ pvverify, trust-bundle ── hostkey
+//!                 └─ inspect ───────────────── uvexplain
 //! ```
 
 mod applet;
-mod chzcrypt;
-mod cli;
-mod clock;
-mod crls;
-mod error;
-mod host_keys;
-mod input;
-mod inspect;
-mod lszcrypt;
-mod output;
-mod pvapconfig;
-mod pvattest;
-mod pvextract_hdr;
-mod pvinfo;
-mod pvsecret;
-mod pvverify;
-mod se_header;
-mod system;
-mod trust_bundle;
-mod trust_chain;
+mod shared;
+mod tools;
 
 pub use applet::{Applet, run};
-pub use system::{System, UvOpener, forbid_core_dumps};
+pub use shared::system::{System, UvOpener, forbid_core_dumps};

@@ -2,27 +2,27 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
 
-#[path = "suite/ap_bus.rs"]
+#[path = "suite/machine/ap_bus.rs"]
 mod ap_bus; // tests/ap_scenarios.yaml: what pvapconfig does with queues of all sorts
-#[path = "suite/ap_guest.rs"]
+#[path = "suite/machine/ap_guest.rs"]
 mod ap_guest; // a guest with an AP bus
 #[path = "suite/certificate_matrix.rs"]
 mod certificate_matrix; // every situation of host-key verification
-#[path = "suite/command_lines.rs"]
+#[path = "suite/reference/command_lines.rs"]
 mod command_lines; // every option of s390-tools
 #[path = "suite/crl_download.rs"]
 mod crl_download; // CRLs from a server that answers well and badly
-#[path = "suite/differences.rs"]
+#[path = "suite/reference/differences.rs"]
 mod differences; // where we differ from s390-tools, and why
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
 #[path = "suite/documented_commands.rs"]
 mod documented_commands; // as IBM prints them, host keys verified
-#[path = "suite/faults.rs"]
+#[path = "suite/machine/faults.rs"]
 mod faults; // every file and ioctl call failing once
 #[path = "suite/fixtures.rs"]
 mod fixtures; // known answers
-#[path = "suite/guest.rs"]
+#[path = "suite/machine/guest.rs"]
 mod guest; // tests/guest.yaml: what happens in a guest, with the ultravisor's state after every step
 #[path = "suite/help.rs"]
 mod help; // snapshot of every help text
@@ -30,7 +30,7 @@ mod help; // snapshot of every help text
 mod inspect; // every kind of file, explained
 #[path = "suite/man_pages.rs"]
 mod man_pages; // pages against command lines, examples run
-#[path = "suite/memory.rs"]
+#[path = "suite/machine/memory.rs"]
 mod memory; // no secret is left in memory
 #[path = "suite/pvapconfig.rs"]
 mod pvapconfig; // queues of a simulated AP bus
@@ -52,15 +52,15 @@ mod pvsecret_guest; // add, list, lock, retrieve with the simulator's ultravisor
 mod pvsecret_workstation; // create and verify
 #[path = "suite/pvverify.rs"]
 mod pvverify; // verdicts on host-key documents
-#[path = "suite/recorded.rs"]
+#[path = "suite/reference/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
-#[path = "suite/recorded_inputs.rs"]
+#[path = "suite/reference/recorded_inputs.rs"]
 mod recorded_inputs; // the files that those name
-#[path = "suite/side_by_side.rs"]
+#[path = "suite/reference/side_by_side.rs"]
 mod side_by_side; // the programs of s390-tools, where they are, and ours
-#[path = "suite/side_by_side_guest.rs"]
+#[path = "suite/reference/side_by_side_guest.rs"]
 mod side_by_side_guest; // the same in the simulated guest
-#[path = "suite/simulator.rs"]
+#[path = "suite/machine/simulator.rs"]
 mod simulator; // many commands at once in one guest
 #[path = "suite/support.rs"]
 mod support; // scratch folders and the command runner

@@ -1,5 +1,5 @@
 #!/bin/sh
-# cargo.sh COMMAND [ARGUMENTS...]: cargo for s390x, for example `.ci/s390x/cargo.sh test -p wire --lib`.
+# cargo.sh COMMAND [ARGUMENTS...]: cargo for s390x, for example `.ci/s390x/cargo.sh test -p uvtypes --lib`.
 # Tests run under emulation. Output goes to target/s390x: another compiler than the host's.
 set -eu
 PVTOOLS_CI=$(cd "$(dirname "$0")/.." && pwd -P)

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 const LOCK_FILES: [&str; 3] = ["Cargo.lock", "fuzz/Cargo.lock", "compat/s390-pv/Cargo.lock"];
 const INDEX: &str = "https://index.crates.io";
@@ -49,7 +51,7 @@ pub(crate) fn run(options: &Options, workspace: &Path) -> anyhow::Result<()> {
         locked.extend(packages(&text).with_context(|| format!("cannot parse {file}"))?);
     }
     let mut findings = match withdrawn(&locked, &options.index) {
-        Err(error) if options.if_reachable && error.downcast_ref::<fetch::Error>().is_some() => {
+        Err(error) if options.if_reachable && error.downcast_ref::<ureq::Error>().is_some() => {
             return Ok(writeln!(io::stdout(), "not checked: {error:#}")?);
         }
         other => other?,
@@ -91,8 +93,9 @@ fn packages(lock_file: &str) -> anyhow::Result<Vec<Locked>> {
 
 /// Those whose version the registry has withdrawn, or does not know.
 fn withdrawn(locked: &BTreeSet<Locked>, index: &str) -> anyhow::Result<Vec<String>> {
-    let limits = fetch::Limits { time: Duration::from_secs(30), size: 16 << 20, redirects: 3 };
-    let client = fetch::Client::new(concat!("pvtools-xtask/", env!("CARGO_PKG_VERSION")), limits);
+    let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
+    let agent =
+        Agent::config_builder().tls_config(tls).timeout_global(Some(Duration::from_secs(30))).build().new_agent();
     let open = Mutex::new(locked.iter());
     let workers: Vec<_> = thread::scope(|scope| {
         let work = || -> anyhow::Result<Vec<String>> {
@@ -101,9 +104,8 @@ fn withdrawn(locked: &BTreeSet<Locked>, index: &str) -> anyhow::Result<Vec<Strin
                 let next = open.lock().map(|mut open| open.next()).unwrap_or_default();
                 let Some(package) = next else { return Ok(findings) };
                 let url = format!("{index}/{}", path_in_index(&package.name));
-                let answer = patiently(|| client.get(&url))?;
-                ensure!(answer.status == 200, "{url}: status {}", answer.status);
-                match is_yanked(&answer.body, &package.version)? {
+                let answer = patiently(|| agent.get(&url).call()?.body_mut().read_to_vec()).context(url)?;
+                match is_yanked(&answer, &package.version)? {
                     Some(false) => {}
                     Some(true) => findings.push(format!("{} {}: withdrawn", package.name, package.version)),
                     None => findings.push(format!("{} {}: not in the registry", package.name, package.version)),

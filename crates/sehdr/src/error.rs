@@ -44,7 +44,7 @@ pub enum Error {
     Magic,
     /// A field is cut.
     #[error("the SE header is cut")]
-    Wire(#[from] wire::Error),
+    Wire(#[from] uvtypes::ReadError),
     /// Reading failed.
     #[error("cannot read")]
     Io(#[from] io::Error),

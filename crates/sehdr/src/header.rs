@@ -1,7 +1,7 @@
 //! The header itself.
 
 use crate::Error;
-use wire::Reader;
+use uvtypes::Reader;
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

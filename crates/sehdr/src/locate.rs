@@ -4,7 +4,7 @@ use crate::Error;
 use crate::header::{MAGIC, Stated, VERSION_1};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
-use wire::Reader;
+use uvtypes::Reader;
 
 /// An SE header begins on a page.
 pub const PAGE_SIZE: u64 = 4096;

@@ -6,12 +6,12 @@ use crate::abi::{
 };
 use crate::secret_list::ENTRIES_PER_PAGE;
 use crate::{AttestCall, Driver, Error, Kernel, ReturnCode, SecretList};
-use confidential::Confidential;
 use nix::errno::Errno;
 use std::cell::OnceCell;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use uvtypes::SecretBox;
 use zerocopy::IntoBytes;
 
 /// Pages that the first try to list the store has room for.
@@ -53,7 +53,7 @@ pub trait Ultravisor {
     ///
     /// # Errors
     /// As for [`Ultravisor::attest`].
-    fn retrieve_secret(&self, index: u16, length: u32) -> Result<Confidential<Vec<u8>>, Error>;
+    fn retrieve_secret(&self, index: u16, length: u32) -> Result<SecretBox<Vec<u8>>, Error>;
 }
 
 /// Which commands there are. Bit n, counted from the least significant, stands for the command with number n.
@@ -209,10 +209,10 @@ impl<D: Driver> Ultravisor for UvDevice<D> {
         self.call(Command::LockSecrets, &mut []).map(drop)
     }
 
-    fn retrieve_secret(&self, index: u16, length: u32) -> Result<Confidential<Vec<u8>>, Error> {
+    fn retrieve_secret(&self, index: u16, length: u32) -> Result<SecretBox<Vec<u8>>, Error> {
         let length = (length as usize).max(RETRIEVE_MIN);
         check_length("a secret", length, RETRIEVE_MIN, RETRIEVE_MAX)?;
-        let mut buffer = Confidential::new(vec![0; length]);
+        let mut buffer = SecretBox::new(vec![0; length]);
         for (to, from) in buffer.expose_mut().iter_mut().zip(index.to_be_bytes()) {
             *to = from;
         }

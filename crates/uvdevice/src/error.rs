@@ -78,7 +78,7 @@ pub enum Error {
     },
     /// A list ends before all its entries, or inside its header.
     #[error("the secret list is cut")]
-    ListCut(#[from] wire::Error),
+    ListCut(#[from] uvtypes::ReadError),
     /// The list says that it holds more than there is.
     #[error("the secret list says that it holds {listed} of {total} secrets")]
     ListTotal {

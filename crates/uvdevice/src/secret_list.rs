@@ -3,7 +3,7 @@
 use crate::Error;
 use std::fmt;
 use std::str::FromStr;
-use wire::Reader;
+use uvtypes::Reader;
 
 const HEADER_SIZE: usize = 16;
 const ENTRY_SIZE: usize = 48;
@@ -75,7 +75,8 @@ impl SecretList {
         if listed > total {
             return Err(Error::ListTotal { listed, total });
         }
-        let secrets = (0..listed).map(|_| ListedSecret::parse(&mut reader)).collect::<Result<Vec<_>, wire::Error>>()?;
+        let secrets =
+            (0..listed).map(|_| ListedSecret::parse(&mut reader)).collect::<Result<Vec<_>, uvtypes::ReadError>>()?;
         let bytes = bytes.get(..reader.offset()).unwrap_or_default().to_vec();
         Ok(Self { total, secrets, bytes })
     }
@@ -92,7 +93,7 @@ impl SecretList {
 }
 
 impl ListedSecret {
-    fn parse(reader: &mut Reader<'_>) -> Result<Self, wire::Error> {
+    fn parse(reader: &mut Reader<'_>) -> Result<Self, uvtypes::ReadError> {
         let index = reader.u16("index of a secret")?;
         let kind = SecretKind(reader.u16("kind of a secret")?);
         let length = reader.u32("length of a secret")?;

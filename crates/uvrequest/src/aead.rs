@@ -1,14 +1,14 @@
 //! AES-256-GCM, the one cipher of all requests.
 
-use confidential::Confidential;
 use openssl::error::ErrorStack;
 use openssl::symm::{Cipher, Crypter, Mode};
+use uvtypes::SecretBox;
 
 pub(crate) const KEY_SIZE: usize = 32;
 pub(crate) const IV_SIZE: usize = 12;
 pub(crate) const TAG_SIZE: usize = 16;
 
-pub(crate) type Key = Confidential<[u8; KEY_SIZE]>;
+pub(crate) type Key = SecretBox<[u8; KEY_SIZE]>;
 
 /// Encrypts `plain`; `aad` is authenticated with it.
 pub(crate) fn seal(
@@ -30,7 +30,7 @@ pub(crate) fn open(
     aad: &[u8],
     sealed: &[u8],
     tag: &[u8; TAG_SIZE],
-) -> Result<Confidential<Vec<u8>>, ErrorStack> {
+) -> Result<SecretBox<Vec<u8>>, ErrorStack> {
     run(Mode::Decrypt, key, iv, aad, sealed, Some(tag)).map(|(plain, _)| plain.into())
 }
 
@@ -47,7 +47,7 @@ fn run(
         crypter.set_tag(tag)?;
     }
     crypter.aad_update(aad)?;
-    let mut output = Confidential::new(vec![0; input.len() + TAG_SIZE]);
+    let mut output = SecretBox::new(vec![0; input.len() + TAG_SIZE]);
     let buffer = output.expose_mut();
     let mut size = crypter.update(input, buffer)?;
     size += crypter.finalize(buffer.get_mut(size..).unwrap_or_default())?;

@@ -4,11 +4,11 @@ use crate::Error;
 use crate::aead::{IV_SIZE, Key, TAG_SIZE, seal};
 use crate::key_exchange::CustomerKey;
 use crate::keyslot::Keyslot;
-use confidential::Confidential;
 use hostkey::TrustedHostKey;
 use openssl::error::ErrorStack;
 use openssl::rand::rand_bytes;
-use wire::Reader;
+use uvtypes::Reader;
+use uvtypes::SecretBox;
 use zerocopy::big_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -68,7 +68,7 @@ impl RequestKeys {
 /// thrown away unseen.
 pub(crate) struct Frame {
     aad: Vec<u8>,
-    plain: Confidential<Vec<u8>>,
+    plain: SecretBox<Vec<u8>>,
     keys: RequestKeys,
 }
 
@@ -79,7 +79,7 @@ impl Frame {
         magic: [u8; 8],
         before: &[u8],
         behind: &[u8],
-        plain: Confidential<Vec<u8>>,
+        plain: SecretBox<Vec<u8>>,
         keys: RequestKeys,
         host_keys: &[TrustedHostKey],
     ) -> Result<Self, Error> {

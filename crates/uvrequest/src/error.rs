@@ -58,7 +58,7 @@ pub enum Error {
     NoKeySlot,
     /// The input ends inside a field, or goes on behind its end.
     #[error("malformed request")]
-    Wire(#[from] wire::Error),
+    Wire(#[from] uvtypes::ReadError),
     /// A secret has the wrong size for its kind.
     #[error("{kind} is {actual} bytes long; it must be {expected}")]
     SecretSize {

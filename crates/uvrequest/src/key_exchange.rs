@@ -2,7 +2,6 @@
 
 use crate::Error;
 use crate::aead::Key;
-use confidential::Confidential;
 use hostkey::TrustedHostKey;
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::derive::Deriver;
@@ -11,6 +10,7 @@ use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private, Public};
 use openssl::sha::Sha256;
+use uvtypes::SecretBox;
 use zeroize::Zeroize;
 
 /// A request has one byte for the number of its key slots.
@@ -80,7 +80,7 @@ fn agree(own: &PKey<Private>, peer: &PKey<Public>) -> Result<Key, ErrorStack> {
     // Without multiplying the peer's point by the order of the curve, which costs as much as the agreement: the
     // cofactor of P-521 is 1, so a point on the curve is good, and OpenSSL decodes no others.
     deriver.set_peer_ex(peer, false)?;
-    let shared = Confidential::new(deriver.derive_to_vec()?);
+    let shared = SecretBox::new(deriver.derive_to_vec()?);
     let mut hash = Sha256::new();
     hash.update(shared.expose());
     hash.update(&1_u32.to_be_bytes());

@@ -1,9 +1,9 @@
 //! The walker that explains every kind of file.
 
-use inspect::{Error, inspect_bytes};
+use uvexplain::{Error, explain_bytes};
 
 pub(crate) fn fuzz(bytes: &[u8]) {
-    let report = match inspect_bytes(bytes, &[]) {
+    let report = match explain_bytes(bytes, &[]) {
         Ok(report) => report,
         Err(Error::Broken { report, .. }) => *report,
         Err(_) => return,

@@ -3,7 +3,7 @@
 use super::AttestationFlags;
 use crate::Error;
 use openssl::sha::Sha512;
-use wire::Reader;
+use uvtypes::Reader;
 
 const HOST_KEY_HASH: usize = 32;
 const STORE_HASH: usize = 64;

@@ -3,10 +3,10 @@
 use crate::Error;
 use crate::aead::{self, Key};
 use crate::envelope::{Frame, RequestKeys, Sealed};
-use confidential::Confidential;
 use hostkey::TrustedHostKey;
 use openssl::rand::rand_bytes;
-use wire::Reader;
+use uvtypes::Reader;
+use uvtypes::SecretBox;
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -77,7 +77,7 @@ impl TryFrom<&[u8]> for Arpk {
     type Error = Error;
 
     fn try_from(bytes: &[u8]) -> Result<Self, Error> {
-        Confidential::copy_of(bytes).map(Self).ok_or(Error::SecretSize {
+        SecretBox::copy_of(bytes).map(Self).ok_or(Error::SecretSize {
             kind: "the attestation request protection key",
             actual: bytes.len(),
             expected: "exactly 32 bytes",
@@ -107,7 +107,7 @@ impl AttestationRequest {
     /// # Errors
     /// [`Error::HostKeyCount`] unless there are 1 to 255 host keys, [`Error::OpenSsl`].
     pub fn seal(&self, host_keys: &[TrustedHostKey]) -> Result<(Vec<u8>, Arpk), Error> {
-        let mut plain = Confidential::new(vec![0; KEY_SIZE + NONCE_SIZE]);
+        let mut plain = SecretBox::new(vec![0; KEY_SIZE + NONCE_SIZE]);
         rand_bytes(plain.expose_mut())?;
         let data = RequestData { flags: self.flags.0.into(), algorithm: HMAC_SHA_512.into(), reserved: [0; 4] };
         let frame = Frame::new([0; 8], data.as_bytes(), &[], plain, RequestKeys::generate()?, host_keys)?;
@@ -118,7 +118,7 @@ impl AttestationRequest {
 /// What the ultravisor and the owner of a request know.
 pub(crate) struct Opened {
     pub(crate) flags: AttestationFlags,
-    pub(crate) measurement_key: Confidential<[u8; KEY_SIZE]>,
+    pub(crate) measurement_key: SecretBox<[u8; KEY_SIZE]>,
     pub(crate) nonce: Option<[u8; NONCE_SIZE]>,
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn open(request: &[u8], arpk: &Arpk) -> Result<Opened, Error> {
     let plain = aead::open(&arpk.0, &sealed.header.iv, sealed.aad, sealed.encrypted, &sealed.tag)
         .map_err(|_| Error::WrongArpk)?;
     let mut reader = Reader::new(plain.expose());
-    let mut measurement_key = Confidential::zeros();
+    let mut measurement_key = SecretBox::zeros();
     measurement_key.expose_mut().copy_from_slice(reader.bytes(KEY_SIZE, "measurement key")?);
     let nonce = flags.contains(AttestationFlags::NONCE).then(|| reader.array("nonce")).transpose()?;
     reader.finish("encrypted area of the attestation request")?;

@@ -4,7 +4,7 @@ use super::arcb::flags_of;
 use super::{AdditionalData, AttestationFlags};
 use crate::Error;
 use std::ops::Range;
-use wire::Reader;
+use uvtypes::Reader;
 
 /// Bytes of an attestation request, at most.
 pub const MAX_REQUEST: usize = 1 << 20;
@@ -218,7 +218,7 @@ impl Exchange {
 }
 
 impl Entry {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, wire::Error> {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, uvtypes::ReadError> {
         Ok(Self { size: reader.u32("size of a part")? as usize, offset: reader.u32("offset of a part")? as usize })
     }
 }

@@ -3,9 +3,9 @@
 use super::{Cuid, ExtensionSecret, GuestSecret, UserData};
 use crate::Error;
 use crate::envelope::{Frame, RequestKeys};
-use confidential::Confidential;
 use hostkey::TrustedHostKey;
 use sehdr::BootTags;
+use uvtypes::SecretBox;
 use zerocopy::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -159,7 +159,7 @@ impl AddSecretRequest {
     }
 
     /// The secret as stored, then the extension secret: zeros when there is none.
-    fn plain(&self) -> Confidential<Vec<u8>> {
+    fn plain(&self) -> SecretBox<Vec<u8>> {
         let none = [0; 32];
         let extension_secret = self.extension_secret.as_ref().map_or(&none, ExtensionSecret::expose);
         [self.secret.stored(), extension_secret].concat().into()

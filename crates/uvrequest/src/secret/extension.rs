@@ -1,16 +1,16 @@
 //! The extension secret: who does not know it cannot add secrets to a guest that has one.
 
 use crate::Error;
-use confidential::Confidential;
 use openssl::error::ErrorStack;
 use openssl::md::Md;
 use openssl::pkey::Id;
 use openssl::pkey_ctx::PkeyCtx;
 use sehdr::BootTags;
+use uvtypes::SecretBox;
 
 /// Customer-communication key: the image's owner put it into the SE header.
 #[derive(Clone, Debug)]
-pub struct Cck(Confidential<[u8; 32]>);
+pub struct Cck(SecretBox<[u8; 32]>);
 
 impl Cck {
     pub(crate) fn expose(&self) -> &[u8; 32] {
@@ -28,13 +28,13 @@ impl TryFrom<&[u8]> for Cck {
 
 /// Fixed by the first request that the guest accepts; later ones must carry the same.
 #[derive(Clone, Debug)]
-pub struct ExtensionSecret(Confidential<[u8; 32]>);
+pub struct ExtensionSecret(SecretBox<[u8; 32]>);
 
 impl ExtensionSecret {
     /// HKDF (RFC 5869) with SHA-512 over the CCK, salted with the tag of the SE header, so that the same CCK
     /// gives every image another extension secret.
     pub fn from_cck(cck: &Cck, image: &BootTags) -> Result<Self, ErrorStack> {
-        let mut secret = Confidential::zeros();
+        let mut secret = SecretBox::zeros();
         let mut context = PkeyCtx::new_id(Id::HKDF)?;
         context.derive_init()?;
         context.set_hkdf_md(Md::sha512())?;
@@ -58,6 +58,6 @@ impl TryFrom<&[u8]> for ExtensionSecret {
     }
 }
 
-fn exactly_32(kind: &'static str, bytes: &[u8]) -> Result<Confidential<[u8; 32]>, Error> {
-    Confidential::copy_of(bytes).ok_or(Error::SecretSize { kind, actual: bytes.len(), expected: "exactly 32 bytes" })
+fn exactly_32(kind: &'static str, bytes: &[u8]) -> Result<SecretBox<[u8; 32]>, Error> {
+    SecretBox::copy_of(bytes).ok_or(Error::SecretSize { kind, actual: bytes.len(), expected: "exactly 32 bytes" })
 }

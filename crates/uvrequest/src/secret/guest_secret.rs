@@ -2,9 +2,9 @@
 
 use super::{Cck, SecretId, SecretKind};
 use crate::Error;
-use confidential::Confidential;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
+use uvtypes::SecretBox;
 
 /// Bytes that a plaintext secret can have: a page of the ultravisor without the length field.
 pub const MAX_PLAINTEXT: usize = 8190;
@@ -19,7 +19,7 @@ pub enum GuestSecret {
         /// What it is found by.
         id: SecretId,
         /// The secret.
-        secret: Confidential<[u8; 32]>,
+        secret: SecretBox<[u8; 32]>,
     },
     /// The guest can get it back: as it is, or as a key that only works in this guest.
     Retrievable {
@@ -67,7 +67,7 @@ impl GuestSecret {
 #[derive(Clone, Debug)]
 pub struct RetrievableSecret {
     kind: SecretKind,
-    stored: Confidential<Vec<u8>>,
+    stored: SecretBox<Vec<u8>>,
 }
 
 impl RetrievableSecret {
@@ -123,8 +123,8 @@ impl RetrievableSecret {
     pub fn ec(pem_or_der: &[u8]) -> Result<Self, Error> {
         let key = private_key(pem_or_der)?;
         let (kind, size, raw) = match key.id() {
-            Id::ED25519 => (SecretKind::EcEd25519, 32, Confidential::new(key.raw_private_key()?)),
-            Id::ED448 => (SecretKind::EcEd448, 64, Confidential::new(key.raw_private_key()?)),
+            Id::ED25519 => (SecretKind::EcEd25519, 32, SecretBox::new(key.raw_private_key()?)),
+            Id::ED448 => (SecretKind::EcEd448, 64, SecretBox::new(key.raw_private_key()?)),
             Id::EC => {
                 let ec = key.ec_key()?;
                 let (kind, size) = match ec.group().curve_name() {
@@ -133,11 +133,11 @@ impl RetrievableSecret {
                     Some(Nid::SECP521R1) => (SecretKind::EcSecp521r1, 80),
                     _ => return Err(Error::Curve { found: describe(&key) }),
                 };
-                (kind, size, Confidential::new(ec.private_key().to_vec()))
+                (kind, size, SecretBox::new(ec.private_key().to_vec()))
             }
             _ => return Err(Error::Curve { found: describe(&key) }),
         };
-        let mut stored = Confidential::new(vec![0; size]);
+        let mut stored = SecretBox::new(vec![0; size]);
         let room = size.checked_sub(raw.expose().len()).ok_or_else(|| Error::Curve { found: describe(&key) })?;
         stored.expose_mut().splice(room.., raw.expose().iter().copied());
         Ok(Self { kind, stored })

@@ -1,0 +1,14 @@
+//! What the tools share: the command line, the system they run on, files in and out, host keys, CRLs, errors.
+
+pub(crate) mod cli;
+pub(crate) mod clock;
+pub(crate) mod crls;
+pub(crate) mod error;
+pub(crate) mod host_keys;
+#[cfg(feature = "network")]
+pub(crate) mod http;
+pub(crate) mod input;
+pub(crate) mod output;
+pub(crate) mod se_header;
+pub(crate) mod system;
+pub(crate) mod trust_chain;

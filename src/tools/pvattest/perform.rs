@@ -1,0 +1,77 @@
+//! `pvattest perform`.
+
+use super::{load_exchange, usage_error};
+use crate::shared::error::Failure;
+use crate::shared::output::{self, Privacy};
+use crate::shared::system::System;
+use crate::shared::{cli, input};
+use anyhow::{Context, bail};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use uvdevice::AttestInput;
+use uvrequest::attest::{MAX_USER_DATA, Response};
+
+/// Have this guest measured by its ultravisor (guest only)
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Attestation request; '-' is standard input
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Attestation request; '-' is standard input. With '-i' the first argument is OUT
+    #[arg(id = "positional_input", value_name = "IN", required_unless_present = "input")]
+    positional_input: Option<PathBuf>,
+    /// Write the response to FILE; '-' is standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "positional_output")]
+    output: Option<PathBuf>,
+    /// Write the response to this file; '-' is standard output
+    #[arg(id = "positional_output", value_name = "OUT")]
+    positional_output: Option<PathBuf>,
+    /// Add user data, 256 bytes at most, that the measurement covers
+    #[arg(short, long, value_name = "File")]
+    user_data: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
+    let plain = [&args.positional_input, &args.positional_output];
+    let error = |message: &str| usage_error("perform", message);
+    let (input, output) = cli::in_and_out([&args.input, &args.output], plain, error)?;
+    let output = output.ok_or_else(|| error("the output is missing"))?;
+    let inputs: Vec<_> = args.user_data.as_deref().into_iter().chain([input]).collect();
+    output::refuse_overwriting(output, &inputs)?;
+    let exchange = load_exchange(input, system)?;
+    let user_data = args.user_data.as_deref().map(load_user_data).transpose()?.unwrap_or_default();
+    let attested = (system.uv)()?.attest(&AttestInput {
+        request: exchange.request(),
+        user_data: &user_data,
+        measurement_size: exchange.measurement_size(),
+        additional_size: exchange.additional_size(),
+    })?;
+    let response = Response {
+        measurement: attested.measurement,
+        additional: attested.additional,
+        user_data,
+        cuid: attested.config_uid,
+    };
+    let bytes = exchange.with_response(response).to_bytes();
+    if output == Path::new("-") {
+        system.print_bytes(&bytes)?;
+        system.finish()?;
+    } else {
+        output::write(output, &bytes, Privacy::Public, "attestation response")?;
+    }
+    system.warn("Successfully performed the attestation");
+    Ok(())
+}
+
+fn load_user_data(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let data = input::read(path, 64 << 10, "user data")?;
+    if data.len() > MAX_USER_DATA {
+        let size = data.len();
+        let problem = format!("it has {size} bytes; {MAX_USER_DATA} are possible");
+        return Err(anyhow::anyhow!(problem)).with_context(|| format!("Cannot use '{}' as user data", path.display()));
+    }
+    if data.is_empty() {
+        bail!("Cannot use '{}' as user data: it is empty", path.display());
+    }
+    Ok(data.to_vec())
+}

@@ -1,0 +1,66 @@
+//! `pvsecret`: secrets for a Secure Execution guest, from the workstation into the guest.
+
+mod add;
+mod create;
+mod cuid;
+mod identity;
+mod list;
+mod lock;
+mod outputs;
+mod retrieve;
+mod verify;
+
+use crate::shared::cli::{self, Verbosity};
+use crate::shared::error::{Failure, Outcome};
+use crate::shared::system::System;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+/// Exit code for a wrong command line: the same as for any failure.
+const USAGE_STATUS: u8 = 1;
+
+/// Manage secrets of an IBM Secure Execution guest
+#[derive(Parser)]
+#[command(name = "pvsecret", subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Create(Box<create::Arguments>),
+    Add(add::Arguments),
+    Lock(lock::Arguments),
+    List(list::Arguments),
+    Verify(verify::Arguments),
+    #[command(alias = "retr")]
+    Retrieve(retrieve::Arguments),
+    /// Print the version
+    #[command(long_flag = "version", hide = true)]
+    Version,
+}
+
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
+}
+
+pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
+    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
+        Ok(args) => args,
+        Err(ended) => return ended,
+    };
+    args.verbosity.apply(system);
+    match args.command {
+        Command::Create(args) => create::run(&args, system),
+        Command::Add(args) => add::run(&args, system),
+        Command::Lock(_) => lock::run(system),
+        Command::List(args) => list::run(&args, system),
+        Command::Verify(args) => verify::run(&args, system),
+        Command::Retrieve(args) => retrieve::run(&args, system),
+        Command::Version => cli::print_version::<Arguments>(system),
+    }?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,235 @@
+//! `pvsecret retrieve`.
+
+use crate::shared::error::Failure;
+use crate::shared::output::{self, Privacy};
+use crate::shared::system::System;
+use crate::shared::{cli, input};
+use crate::tools::pvsecret;
+use crate::tools::pvsecret::identity::Identity;
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+use uvdevice::{ListedSecret, SecretId, SecretKind, SecretList};
+use uvtypes::Reader;
+use uvtypes::SecretBox;
+use zeroize::Zeroizing;
+
+/// An identity file is a few lines.
+const IDENTITY_MAX: usize = 64 * 1024;
+/// Length of the lines of base64 in PEM.
+const PEM_LINE: usize = 64;
+
+/// Retrieve a secret from the secret store (guest only)
+///
+/// Plaintext secrets come back as they were given to 'pvsecret create'. Keys come back as protected keys, which only
+/// this guest can use, and only until it is started again.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// What names the secret; see '--inform'
+    #[arg(short, long, value_name = "ID")]
+    input: Option<PathBuf>,
+    /// What names the secret; see '--inform'. With '-i' the first argument is OUTPUT
+    #[arg(id = "positional_input", value_name = "INPUT", required_unless_present = "input")]
+    positional_input: Option<PathBuf>,
+    /// Write the secret to FILE, which only its owner may read; '-' is standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "positional_output")]
+    output: Option<PathBuf>,
+    /// Write the secret to this file, which only its owner may read; '-' is standard output
+    #[arg(id = "positional_output", value_name = "OUTPUT")]
+    positional_output: Option<PathBuf>,
+    /// What INPUT is
+    #[arg(long, value_enum, default_value_t = Inform::Yaml)]
+    inform: Inform,
+    /// Form of the secret
+    #[arg(long, value_enum, default_value_t = Outform::Pem)]
+    outform: Outform,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Inform {
+    /// The file that 'pvsecret create' wrote beside the request
+    Yaml,
+    /// The id: 0x and 64 hex digits
+    Hex,
+    /// The name that was given to 'pvsecret create'
+    Name,
+    /// The index in the list
+    Idx,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Outform {
+    /// PEM, with a label that says what it is
+    Pem,
+    /// The bytes alone
+    Bin,
+}
+
+/// What INPUT asks for.
+enum Wanted {
+    Id(SecretId),
+    /// The id is the name itself, or its hash.
+    Name {
+        spelled: Option<SecretId>,
+        hashed: SecretId,
+    },
+    Index(u16),
+}
+
+pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
+    let (input, output) =
+        cli::in_and_out([&args.input, &args.output], [&args.positional_input, &args.positional_output], |message| {
+            cli::usage_error::<pvsecret::Arguments>(pvsecret::USAGE_STATUS, "retrieve", message)
+        })?;
+    if let (Inform::Yaml, Some(output)) = (args.inform, output) {
+        output::refuse_overwriting(output, &[input])?;
+    }
+    let wanted = Wanted::parse(input, args.inform)?;
+    let uv = (system.uv)()?;
+    let failed = "Could not retrieve the secret from the UV secret store";
+    let list = uv.list_secrets().context(failed)?;
+    let secret = wanted.find(&list, system).context(failed)?;
+    system.info(&format!("Try to retrieve secret at index: {}", secret.index));
+    let value = uv.retrieve_secret(secret.index, secret.length).context(failed)?;
+    if !secret.kind.is_retrievable() {
+        system.warn("Retrieved an unretrievable Secret! Will continue; interpreting it as a protected key.");
+    }
+    let rendered = render(secret.kind, &value, args.outform)?;
+    match output {
+        Some(path) if path != Path::new("-") => Ok(output::write(path, &rendered, Privacy::Secret, "secret")?),
+        _ => system.print_bytes(&rendered),
+    }
+}
+
+impl Wanted {
+    fn parse(input: &Path, inform: Inform) -> anyhow::Result<Self> {
+        let text = || input.to_str().ok_or_else(|| anyhow!("'{}' is not UTF-8", input.display()));
+        Ok(match inform {
+            Inform::Yaml => {
+                let file = input::read(input, IDENTITY_MAX, "secret information")?;
+                Self::Id(Identity::retrievable_id(&file).with_context(|| format!("'{}'", input.display()))?)
+            }
+            Inform::Hex => Self::Id(text()?.parse().context("Cannot parse SecretId information")?),
+            Inform::Name => Self::named(text()?),
+            Inform::Idx => Self::Index(text()?.parse().context("Invalid index value")?),
+        })
+    }
+
+    fn named(name: &str) -> Self {
+        let id = uvrequest::secret::SecretId::spelling(name);
+        // A longer name would be found by its beginning, which another name may share.
+        let whole = name.len() <= uvrequest::secret::SecretId::SPELLED;
+        let spelled = (whole && !name.is_empty()).then_some(SecretId(*id.as_bytes()));
+        let hashed = SecretId(*uvrequest::secret::SecretId::of_name(name).as_bytes());
+        Self::Name { spelled, hashed }
+    }
+
+    fn find<'a>(&self, list: &'a SecretList, system: &mut System) -> anyhow::Result<&'a ListedSecret> {
+        let with_id = |id: SecretId| list.secrets.iter().filter(move |secret| secret.id == id).collect::<Vec<_>>();
+        let (found, missing) = match self {
+            Self::Id(id) => (with_id(*id), format!("the ID {id}")),
+            Self::Name { spelled, hashed } => {
+                let mut found = spelled.map(with_id).unwrap_or_default();
+                if found.is_empty() {
+                    found = with_id(*hashed);
+                }
+                (found, format!("this name, whose ID is {hashed}"))
+            }
+            Self::Index(index) => {
+                let found = list.secrets.iter().filter(|secret| secret.index == *index).collect();
+                (found, format!("the index {index}"))
+            }
+        };
+        let unseen = if list.is_cut() { " among those that the uvdevice can show" } else { "" };
+        let first = found.first().ok_or_else(|| anyhow!("The UV secret-store has no secret with {missing}{unseen}"))?;
+        if found.len() > 1 {
+            let indices: Vec<_> = found.iter().map(|secret| secret.index.to_string()).collect();
+            system.warn(&format!(
+                "There are multiple secrets in the secret store with that id. Indices: {}",
+                indices.join(", ")
+            ));
+        }
+        Ok(first)
+    }
+}
+
+fn render(kind: SecretKind, value: &SecretBox<Vec<u8>>, outform: Outform) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let bytes = if kind == SecretKind::PLAINTEXT { plaintext(value.expose()) } else { value.expose().as_slice() };
+    if let Outform::Bin = outform {
+        return Ok(Zeroizing::new(bytes.to_vec()));
+    }
+    let (label, header) = match kind {
+        SecretKind::PLAINTEXT => ("PLAINTEXT SECRET", String::new()),
+        kind => ("IBM PROTECTED KEY", format!("kind: {kind}\n\n")),
+    };
+    let encoded = Zeroizing::new(openssl::base64::encode_block(bytes));
+    // Room for everything from the start: a growing buffer would leave copies behind.
+    let mut pem = Zeroizing::new(Vec::with_capacity(encoded.len() * 2 + 256));
+    pem.extend(format!("-----BEGIN {label}-----\n{header}").bytes());
+    for line in encoded.as_bytes().chunks(PEM_LINE) {
+        pem.extend(line);
+        pem.push(b'\n');
+    }
+    pem.extend(format!("-----END {label}-----\n").bytes());
+    Ok(pem)
+}
+
+/// A plaintext secret out of its stored form: 2-byte length, data, zeros up to a multiple of 16. Bytes that are no such
+/// form are given as they are.
+fn plaintext(stored: &[u8]) -> &[u8] {
+    let mut reader = Reader::new(stored);
+    let data = reader.u16("length").and_then(|length| reader.bytes(length.into(), "data"));
+    match data {
+        Ok(data)
+            if stored.len() == (2 + data.len()).next_multiple_of(16) && reader.rest().iter().all(|byte| *byte == 0) =>
+        {
+            data
+        }
+        _ => stored,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plaintext_comes_out_of_its_stored_form() {
+        let padded = |data: &[u8], size: usize| {
+            let mut stored = [&(data.len() as u16).to_be_bytes(), data].concat();
+            stored.resize(size, 0);
+            stored
+        };
+        type Row<'a> = (&'a str, Vec<u8>, Option<&'a [u8]>);
+        let rows: [Row<'_>; 8] = [
+            ("nothing", padded(b"", 16), Some(b"")),
+            ("short", padded(b"secret", 16), Some(b"secret")),
+            ("exact", padded(&[7; 14], 16), Some(&[7; 14])),
+            ("one block more than needed", padded(b"secret", 32), None),
+            ("not padded", padded(b"secret", 8), None),
+            ("length beyond the end", vec![0xff; 16], None),
+            ("padding that is not zero", [padded(b"x", 15), vec![1]].concat(), None),
+            ("one byte", vec![0], None),
+        ];
+        for (name, stored, expected) in rows {
+            assert_eq!(plaintext(&stored), expected.unwrap_or(&stored), "{name}");
+        }
+    }
+
+    #[test]
+    fn pem_has_short_lines_and_says_what_it_holds() {
+        let render = |kind, size: usize| {
+            let value = SecretBox::new(vec![0x41; size]);
+            String::from_utf8(render(SecretKind(kind), &value, Outform::Pem).unwrap().to_vec()).unwrap()
+        };
+        let key = render(6, 64);
+        let lines: Vec<_> = key.lines().collect();
+        assert_eq!(lines[..3], ["-----BEGIN IBM PROTECTED KEY-----", "kind: AES-256-KEY", ""]);
+        assert_eq!((lines[3].len(), lines[4].len()), (64, 24));
+        assert_eq!(lines[5..], ["-----END IBM PROTECTED KEY-----"]);
+        let value = SecretBox::new(b"\0\x0a1234567890\0\0\0\0".to_vec());
+        let text = super::render(SecretKind::PLAINTEXT, &value, Outform::Pem).unwrap();
+        let expected = "-----BEGIN PLAINTEXT SECRET-----\nMTIzNDU2Nzg5MA==\n-----END PLAINTEXT SECRET-----\n";
+        assert_eq!(text.as_slice(), expected.as_bytes());
+    }
+}

@@ -1,0 +1,73 @@
+//! `pvsecret verify`.
+
+use crate::shared::error::Failure;
+use crate::shared::output::{self, Privacy};
+use crate::shared::system::System;
+use crate::shared::{cli, input};
+use crate::tools::pvsecret;
+use anyhow::{Context, anyhow};
+use clap::Args;
+use hostkey::CertificateFile;
+use openssl::pkey::{PKey, Public};
+use std::path::{Path, PathBuf};
+use uvrequest::secret::{AddSecretRequestView, VerifiedUserData};
+
+/// A request has 1 MiB at most: the ultravisor's device takes no more.
+const MAX_REQUEST: usize = 1 << 20;
+const MAX_CERTIFICATE: usize = 1 << 20;
+
+/// Verify the user data of an add-secret request
+///
+/// Checks the structure of the request and, if its user data is signed, the signature. What the request is
+/// encrypted for, and its secret, only the ultravisor can check.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Add-secret request; '-' is standard input
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Add-secret request; '-' is standard input. With '-i' the first argument is OUTPUT
+    #[arg(id = "positional_input", value_name = "INPUT", required_unless_present = "input")]
+    positional_input: Option<PathBuf>,
+    /// Certificate with the key that signed the user data (PEM or DER)
+    #[arg(long, value_name = "FILE")]
+    user_cert: Option<PathBuf>,
+    /// Write the user data to OUTPUT; '-' is standard output [default: '-']
+    #[arg(short, long, value_name = "OUTPUT", conflicts_with = "positional_output")]
+    output: Option<PathBuf>,
+    /// Write the user data to this file; '-' is standard output
+    #[arg(id = "positional_output", value_name = "OUTPUT")]
+    positional_output: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
+    let plain = [&args.positional_input, &args.positional_output];
+    let (input, output) = cli::in_and_out([&args.input, &args.output], plain, |message| {
+        cli::usage_error::<pvsecret::Arguments>(pvsecret::USAGE_STATUS, "verify", message)
+    })?;
+    let output = output.unwrap_or(Path::new("-"));
+    output::refuse_overwriting(output, &[input])?;
+    let request = input::read_or_stdin(input, MAX_REQUEST, "add-secret request", system)?;
+    let key = args.user_cert.as_deref().map(load_key).transpose()?;
+    let view = AddSecretRequestView::parse(&request);
+    let user_data = view.and_then(|view| view.verify_user_data(key.as_ref()));
+    let user_data =
+        user_data.with_context(|| format!("Could not verify the Add-secret request '{}'", input.display()))?;
+    if let VerifiedUserData::Unsigned(data) | VerifiedUserData::Signed(data) = user_data {
+        if output == Path::new("-") {
+            system.print_bytes(data)?;
+            system.finish()?;
+        } else {
+            output::write(output, data, Privacy::Public, "user data")?;
+        }
+    }
+    system.warn("Successfully verified the request.");
+    Ok(())
+}
+
+fn load_key(path: &Path) -> anyhow::Result<PKey<Public>> {
+    let bytes = input::read(path, MAX_CERTIFICATE, "user-verification certificate")?;
+    let cannot = || format!("Cannot use '{}' as user-verification certificate", path.display());
+    let file = CertificateFile::parse(&bytes).with_context(cannot)?;
+    let certificate = file.certificates.first().ok_or_else(|| anyhow!("it contains no certificate"));
+    certificate.with_context(cannot)?.public_key().with_context(cannot)
+}

@@ -1,0 +1,61 @@
+//! `pvtools trust-bundle`: everything that judging host keys needs, in one folder.
+
+use crate::shared::cli::{self, Verbosity};
+use crate::shared::error::{Failure, Outcome};
+use crate::shared::host_keys::HostKeyArgs;
+use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::system::System;
+use anyhow::{Context, anyhow};
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Collect everything that verifying host keys needs into one folder
+///
+/// Verifies the host-key documents, downloading CRLs where needed, and writes documents, certificates and CRLs into a
+/// folder. On a machine without a network, the options that are printed then do the same verification with '--offline'.
+#[derive(Parser)]
+#[command(name = "trust-bundle", bin_name = "pvtools trust-bundle")]
+#[command(after_help = "Exit status: 0 if the folder is complete, 1 otherwise, 2 for a wrong command line.")]
+struct Arguments {
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(flatten)]
+    host_keys: HostKeyArgs,
+    /// Write the files into this folder, which is made if it is not there
+    #[arg(short, long, value_name = "FOLDER")]
+    output: PathBuf,
+}
+
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
+}
+
+pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
+    let args = match cli::parse::<Arguments>(args, 2, system) {
+        Ok(args) => args,
+        Err(ended) => return ended,
+    };
+    args.verbosity.apply(system);
+    if args.host_keys.no_verify() {
+        return Err(anyhow!("'--no-verify' makes no sense here: there would be nothing to collect").into());
+    }
+    let bundle = args.host_keys.bundle(system)?;
+    std::fs::create_dir_all(&args.output)
+        .with_context(|| format!("Cannot make the folder '{}'", args.output.display()))?;
+    let mut files = Vec::new();
+    let mut options = String::new();
+    let parts = [("hkd", "-k", bundle.documents), ("cert", "-C", bundle.certificates), ("crl", "--crl", bundle.crls)];
+    let parts = parts.into_iter().chain([("root", "--root-ca", bundle.root.into_iter().collect())]);
+    for (name, option, contents) in parts {
+        for (number, content) in contents.iter().enumerate() {
+            let path = args.output.join(format!("{name}-{}.pem", number + 1));
+            options.push_str(&format!("{option} '{}' ", path.display()));
+            files.push(Staged::new(&path, content, Privacy::Public, "the bundle")?);
+        }
+    }
+    output::publish_all(files)?;
+    system.print(&format!("{options}--offline\n"))?;
+    system.warn(&format!("Successfully wrote the bundle to '{}'", args.output.display()));
+    Ok(Outcome::Done)
+}
