@@ -11,7 +11,7 @@ use pvsim::HostKey;
 use pvsim::image::public_key;
 use pvsim::open::{AddSecretRequest as Firmware, OpenAddSecret};
 use s390_pv::request::{
-    BootHdrTags, SecretBox, ReqEncrCtx, Request, SymKey, SymKeyType, decrypt_aead, derive_aes256_gcm_key,
+    BootHdrTags, Confidential, ReqEncrCtx, Request, SymKey, SymKeyType, decrypt_aead, derive_aes256_gcm_key,
 };
 use s390_pv::secret::{
     AddSecretFlags, AddSecretRequest as Theirs, AddSecretVersion, ExtSecret, GuestSecret as TheirSecret,
@@ -61,7 +61,7 @@ fn decrypt_with_theirs(request: &[u8]) -> Vec<u8> {
         all.value()[aad.len()..aad.len() + encrypted.len()].to_vec()
     };
     let key = plain(&SymKey::Aes256(wrapping), &[0; 12], &[], &slot.wrapped_key, &slot.tag);
-    let key = SymKey::try_from_data(SymKeyType::Aes256Gcm, SecretBox::new(key)).unwrap();
+    let key = SymKey::try_from_data(SymKeyType::Aes256Gcm, Confidential::new(key)).unwrap();
     plain(&key, &parsed.frame.iv, &parsed.frame.authenticated, &parsed.frame.encrypted, &parsed.frame.tag)
 }
 
@@ -69,7 +69,7 @@ fn decrypt_with_theirs(request: &[u8]) -> Vec<u8> {
 fn secrets() -> Vec<(String, TheirSecret, GuestSecret)> {
     let id = SecretId::of_name("name");
     let bytes = |size: usize| (0..size).map(|at| at as u8 ^ 0x5a).collect::<Vec<_>>();
-    let confidential = |size| SecretBox::new(bytes(size));
+    let confidential = |size| Confidential::new(bytes(size));
     let mut rows = vec![
         ("meta".to_owned(), TheirSecret::Null, GuestSecret::Meta),
         (

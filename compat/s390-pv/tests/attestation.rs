@@ -7,7 +7,7 @@ use pvsim::open::AttestationRequest as Firmware;
 use s390_pv::attest::{
     AttestationFlags as TheirFlags, AttestationMeasAlg, AttestationRequest as Theirs, AttestationVersion,
 };
-use s390_pv::request::{SecretBox, ReqEncrCtx, Request, SymKey, SymKeyType};
+use s390_pv::request::{Confidential, ReqEncrCtx, Request, SymKey, SymKeyType};
 use uvrequest::attest::{AttestationFlags, AttestationRequest};
 
 type Row = (&'static str, fn(&mut TheirFlags), AttestationFlags);
@@ -57,7 +57,7 @@ fn requests_of_either_side_are_read_by_the_other() {
         // The library decrypts ours with the key that we keep, and sees what we asked for.
         assert_eq!(seen(Theirs::auth_bin(&ours).unwrap().flags()), expected, "{name}");
         let key =
-            |bytes: &[u8]| SymKey::try_from_data(SymKeyType::Aes256Gcm, SecretBox::new(bytes.to_vec())).unwrap();
+            |bytes: &[u8]| SymKey::try_from_data(SymKeyType::Aes256Gcm, Confidential::new(bytes.to_vec())).unwrap();
         let (authenticated, _) = Theirs::decrypt_bin(&ours, &key(arpk.expose())).unwrap();
         assert_eq!(seen(authenticated.flags()), expected, "{name}");
         assert!(Theirs::decrypt_bin(&ours, &key(&[0; 32])).is_err(), "{name}: a wrong key");
