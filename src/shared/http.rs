@@ -4,7 +4,7 @@
 //! the roots of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` as everywhere); proxies are taken from the usual
 //! environment variables (`http_proxy`, `https_proxy`, `no_proxy` ...) by the HTTP library.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
@@ -17,7 +17,7 @@ pub(crate) struct Limits {
     pub(crate) time: Duration,
     /// Bytes of the answer.
     pub(crate) size: u64,
-    /// Redirects that are followed.
+    /// Redirects that a GET follows; a POST follows none.
     pub(crate) redirects: u32,
 }
 
@@ -34,6 +34,14 @@ pub(crate) enum Error {
         #[source]
         source: Box<ureq::Error>,
     },
+    /// The server sends elsewhere, but not to where one could go.
+    #[error("the answer redirects to {to}, which is {why}")]
+    Redirect {
+        /// Where to, fit for a terminal.
+        to: String,
+        /// What is wrong with that.
+        why: &'static str,
+    },
     /// The answer is too large.
     #[error("the answer from {url} is larger than {limit} bytes")]
     TooLarge {
@@ -47,7 +55,7 @@ pub(crate) enum Error {
 /// An answer of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// HTTP status. Any is an answer; a redirect beyond the limit is one too.
+    /// HTTP status. Any is an answer.
     pub(crate) status: u16,
     /// Where a redirect leads.
     pub(crate) location: Option<String>,
@@ -60,14 +68,6 @@ pub(crate) struct Answer {
 impl Answer {
     /// Why the body may not be what was asked for, fit for a terminal.
     pub(crate) fn oddity(&self) -> Option<String> {
-        if let (300..400, Some(location)) = (self.status, &self.location) {
-            let location = shown(location);
-            let follows = ["http://", "https://", "/"].iter().any(|start| location.starts_with(start));
-            return Some(match follows {
-                true => format!("the answer redirects to {location}, once too often"),
-                false => format!("the answer redirects to {location}, which is neither http: nor https:"),
-            });
-        }
         let encoding = shown(self.encoding.as_deref()?);
         Some(format!("the answer is packed ('Content-Encoding: {encoding}'), which nobody asked for"))
     }
@@ -103,7 +103,7 @@ impl Client {
         let config = Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(limits.time))
-            .max_redirects(limits.redirects)
+            .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .user_agent(user_agent)
@@ -111,13 +111,25 @@ impl Client {
         Self { agent: config.new_agent(), limits }
     }
 
-    /// Gets what is at `url`, within less time and fewer bytes than the client's limits.
+    /// Gets what is at `url`, within less time and fewer bytes than the client's limits. Follows redirects itself: the
+    /// HTTP library takes `file:///x` for a path of the same server.
     ///
     /// # Errors
-    /// [`Error::Request`] also for a URL that is neither `http:` nor `https:`; [`Error::TooLarge`].
+    /// [`Error::Request`] also for a URL that is neither `http:` nor `https:`; [`Error::TooLarge`]; [`Error::Redirect`].
     pub(crate) fn get_within(&self, url: &str, time: Duration, size: u64) -> Result<Answer, Error> {
-        let request = self.agent.get(url).config().timeout_global(Some(time)).build();
-        self.read(url, size, request.call())
+        let end = Instant::now() + time;
+        let mut at = url.to_owned();
+        for _ in 0..=self.limits.redirects {
+            let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let request = self.agent.get(&at).config().timeout_global(Some(left)).build();
+            let answer = self.read(&at, size, request.call())?;
+            let (301 | 302 | 303 | 307 | 308, Some(location)) = (answer.status, &answer.location) else {
+                return Ok(answer);
+            };
+            let to = follow(&at, location);
+            at = to.ok_or_else(|| Error::Redirect { to: shown(location), why: "neither http: nor https:" })?;
+        }
+        Err(Error::Redirect { to: shown(&at), why: "one redirect too many" })
     }
 
     /// Posts JSON to `url`.
@@ -143,5 +155,57 @@ impl Client {
             Err(ureq::Error::BodyExceedsLimit(limit)) => Err(Error::TooLarge { url: shown(url), limit }),
             Err(error) => Err(failed(error)),
         }
+    }
+}
+
+/// The address that `location` means in an answer from `at`: another `http:` or `https:` address, or a path on the same
+/// server. `None` for any other.
+fn follow(at: &str, location: &str) -> Option<String> {
+    let is_http = |address: &str| {
+        let scheme = address.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+    };
+    if is_http(location) {
+        return Some(location.to_owned());
+    }
+    let (scheme, rest) = at.split_once("://")?;
+    let server = rest.split(['/', '?', '#']).next()?;
+    if location.starts_with("//") {
+        return Some(format!("{scheme}:{location}"));
+    }
+    if location.starts_with('/') {
+        return Some(format!("{scheme}://{server}{location}"));
+    }
+    // A colon before any slash ends the name of a scheme.
+    let has_scheme = location.split('/').next().is_some_and(|first| first.contains(':'));
+    if has_scheme {
+        return None;
+    }
+    let path = rest.get(server.len()..)?.split(['?', '#']).next()?;
+    let folder = path.rfind('/').and_then(|end| path.get(..=end)).unwrap_or("/");
+    Some(format!("{scheme}://{server}{folder}{location}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::follow;
+
+    #[test]
+    fn redirects_lead_to_servers_alone() {
+        let at = "http://a.example:8/crl/one.crl?x=/y";
+        for (location, to) in [
+            ("https://b.example/", Some("https://b.example/")),
+            ("HTTP://b.example/", Some("HTTP://b.example/")),
+            ("//b.example/z", Some("http://b.example/z")),
+            ("/two.crl", Some("http://a.example:8/two.crl")),
+            ("two.crl", Some("http://a.example:8/crl/two.crl")),
+            ("two:three/four", None),
+            ("file:///etc/passwd", None),
+            ("ldap://b.example/", None),
+            ("file:/etc/passwd", None),
+        ] {
+            assert_eq!(follow(at, location).as_deref(), to, "{location}");
+        }
+        assert_eq!(follow("http://a.example", "two.crl").as_deref(), Some("http://a.example/two.crl"));
     }
 }

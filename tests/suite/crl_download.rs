@@ -282,7 +282,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("net-none", || with_points(&[]), "no CRL of 'C=US"),
     ("net-missing", || with_points(&[&["/nothing"]]), "the answer holds no current CRL"),
     ("net-empty", || with_answer(|_| ok(Vec::new())), "the answer holds no current CRL"),
-    ("net-loop", || with_answer(|_| Answer::Redirect("/ibm.crl")), "the answer redirects to /ibm.crl, once too often"),
+    ("net-loop", || with_answer(|_| Answer::Redirect("/ibm.crl")), "/ibm.crl, which is one redirect too many"),
     ("net-slow", || with_answer(|_| Answer::Silence), "timeout"),
     (
         "net-signer-no-dp",

@@ -159,6 +159,9 @@ pub struct NoUsableCrl {
     pub distribution_points: Vec<(String, Option<String>)>,
 }
 
+/// Addresses that an error tells of, at most; those that failed for the same reason count as one.
+const TOLD: usize = 8;
+
 impl fmt::Display for NoUsableCrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.unusable.is_empty() {
@@ -169,10 +172,21 @@ impl fmt::Display for NoUsableCrl {
         for (number, (file, reason)) in self.unusable.iter().enumerate() {
             write!(f, "{} '{file}' {reason}", if number == 0 { ":" } else { "," })?;
         }
-        for (address, failure) in &self.distribution_points {
+        let mut addresses = self.distribution_points.iter().peekable();
+        let mut told = 0;
+        while let Some((address, failure)) = addresses.next() {
+            if told == TOLD {
+                return write!(f, "; and {} more addresses", 1 + addresses.count());
+            }
+            told += 1;
             // Whoever made the certificate wrote this.
             let address = shown(address);
+            let mut alike = 0;
+            while addresses.next_if(|(_, other)| failure.is_some() && other == failure).is_some() {
+                alike += 1;
+            }
             match failure {
+                Some(failure) if alike > 0 => write!(f, "; from {address} and {alike} more addresses: {failure}")?,
                 Some(failure) => write!(f, "; from {address}: {failure}")?,
                 None => write!(f, "; it can be had from {address}")?,
             }

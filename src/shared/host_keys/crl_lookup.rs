@@ -211,7 +211,7 @@ impl Network {
         }
         let room = Self::BYTES.saturating_sub(self.bytes);
         if room == 0 {
-            return Err(format!("not asked: all downloads together may have {} bytes", Self::BYTES));
+            return Err(format!("not asked: {} bytes for all downloads are used up", Self::BYTES));
         }
         self.downloads += 1;
         let line = format!("Downloading the CRL from {}", shown(url));
@@ -220,8 +220,13 @@ impl Network {
         } else {
             system.debug(&line);
         }
-        let answer = client.get_within(url, left.min(Self::LIMITS.time), room.min(Self::LIMITS.size));
-        let answer = answer.map_err(|error| shown(&format!("{:#}", anyhow::Error::new(error))))?;
+        let size = room.min(Self::LIMITS.size);
+        let answer = client.get_within(url, left.min(Self::LIMITS.time), size).map_err(|error| {
+            if matches!(error, crate::shared::http::Error::TooLarge { .. }) {
+                self.bytes += size;
+            }
+            shown(&format!("{:#}", anyhow::Error::new(error)))
+        })?;
         self.bytes += answer.body.len() as u64;
         // What an answer is worth, its content says: some servers give a good CRL a bad status.
         let crls = CertificateFile::parse(&answer.body).map(|file| file.crls).unwrap_or_default();
