@@ -10,6 +10,8 @@ mod ap_guest; // a guest with an AP bus
 mod certificate_matrix; // every situation of host-key verification
 #[path = "suite/reference/command_lines.rs"]
 mod command_lines; // every option of s390-tools
+#[path = "suite/crl_cache.rs"]
+mod crl_cache; // CRLs that are kept, and who must not get hold of them
 #[path = "suite/crl_download.rs"]
 mod crl_download; // CRLs from a server that answers well and badly
 #[path = "suite/reference/differences.rs"]
