@@ -47,9 +47,50 @@ pub(crate) fn write(path: &Path, bytes: &[u8], privacy: Privacy, what: &str) -> 
 impl Staged {
     /// Writes `bytes` beside `path` and syncs them. `what` says in errors what the file is.
     pub(crate) fn new(path: &Path, bytes: &[u8], privacy: Privacy, what: &str) -> anyhow::Result<Self> {
-        let kind =
-            stage(path, bytes, privacy).with_context(|| format!("Cannot write {what} at '{}'", path.display()))?;
+        let stage = || -> anyhow::Result<Kind> {
+            match open(path, privacy)? {
+                Kind::Stream { file, .. } => Ok(Kind::Stream { file, bytes: bytes.to_vec().into() }),
+                mut kind => {
+                    let file = kind.file();
+                    file.write_all(bytes)?;
+                    file.sync_all()?;
+                    Ok(kind)
+                }
+            }
+        };
+        let kind = stage().with_context(|| format!("Cannot write {what} at '{}'", path.display()))?;
         Ok(Self { shown: path.to_owned(), kind })
+    }
+
+    /// An empty file beside `path`, to be written through [`Staged::file`] and published when it is complete. Refuses what
+    /// cannot be replaced, as pipes and devices.
+    pub(crate) fn empty(path: &Path, privacy: Privacy, what: &str) -> anyhow::Result<Self> {
+        let stage = || {
+            // Looked at first: opening a pipe waits for its reader.
+            let is_stream = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+            match (!is_stream).then(|| open(path, privacy)).transpose()? {
+                None | Some(Kind::Stream { .. }) => bail!("expected a regular file, found a pipe or device"),
+                Some(kind) => Ok(kind),
+            }
+        };
+        let kind = stage().with_context(|| format!("Cannot write {what} at '{}'", path.display()))?;
+        Ok(Self { shown: path.to_owned(), kind })
+    }
+
+    /// What [`Staged::empty`] made.
+    pub(crate) fn file(&mut self) -> &mut File {
+        self.kind.file()
+    }
+
+    /// Like [`Staged::publish`], but what is there under that name stays, and is an error.
+    pub(crate) fn publish_new(self) -> anyhow::Result<()> {
+        let shown = self.shown;
+        match self.kind {
+            Kind::Link { file, target } => link_new(&file, &target),
+            Kind::Rename { file, target } => file.persist_noclobber(&target).map(drop).map_err(|error| error.error),
+            Kind::Stream { .. } => Err(io::ErrorKind::AlreadyExists.into()),
+        }
+        .with_context(|| format!("Cannot write to '{}'", shown.display()))
     }
 
     /// Makes the output appear under its name.
@@ -111,7 +152,17 @@ pub(crate) fn publish_all(mut outputs: Vec<Staged>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Kind> {
+impl Kind {
+    fn file(&mut self) -> &mut File {
+        match self {
+            Self::Link { file, .. } | Self::Stream { file, .. } => file,
+            Self::Rename { file, .. } => file.as_file_mut(),
+        }
+    }
+}
+
+/// An empty file that can be published at `path`, or the stream there.
+fn open(path: &Path, privacy: Privacy) -> anyhow::Result<Kind> {
     let existing = match path.metadata() {
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -127,7 +178,7 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Kind> {
     }) || ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
     if is_stream {
         let file = OpenOptions::new().write(true).open(path)?;
-        return Ok(Kind::Stream { file, bytes: bytes.to_vec().into() });
+        return Ok(Kind::Stream { file, bytes: Vec::new().into() });
     }
     // A link is followed for what anyone may read, and replaced by a secret: the secret must not land
     // where somebody else pointed it to.
@@ -150,7 +201,7 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Kind> {
         Some(existing) => Some(Permissions::from_mode(existing.permissions().mode() & 0o7777)),
         None => None,
     };
-    let kind = match unnamed_file(folder_of(&target), mode.mode()) {
+    let mut kind = match unnamed_file(folder_of(&target), mode.mode()) {
         Ok(file) => Kind::Link { file, target },
         Err(error) if has_no_unnamed_files(&error) => {
             let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder_of(&target)).map_err(plain)?;
@@ -158,15 +209,9 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Kind> {
         }
         Err(error) => return Err(error.into()),
     };
-    let mut file = match &kind {
-        Kind::Link { file, .. } | Kind::Stream { file, .. } => file,
-        Kind::Rename { file, .. } => file.as_file(),
-    };
     if let Some(mode) = exact_mode {
-        file.set_permissions(mode)?;
+        kind.file().set_permissions(mode)?;
     }
-    file.write_all(bytes)?;
-    file.sync_all()?;
     Ok(kind)
 }
 
@@ -186,17 +231,19 @@ fn plain(error: io::Error) -> io::Error {
 
 /// Gives an unnamed file its name; a file of that name is replaced in one step.
 fn link(file: &File, target: &Path) -> io::Result<()> {
-    let unnamed = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let link_to = |path: &Path| -> io::Result<()> {
-        linkat(AT_FDCWD, &unnamed, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW).map_err(io::Error::from)
-    };
-    match link_to(target) {
+    match link_new(file, target) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let named = tempfile::Builder::new().make_in(folder_of(target), link_to)?;
+            let named = tempfile::Builder::new().make_in(folder_of(target), |path| link_new(file, path))?;
             named.into_temp_path().persist(target).map_err(|error| error.error)
         }
         result => result,
     }
+}
+
+/// Gives an unnamed file its name, if nothing has it.
+fn link_new(file: &File, target: &Path) -> io::Result<()> {
+    let unnamed = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    linkat(AT_FDCWD, &unnamed, AT_FDCWD, target, AtFlags::AT_SYMLINK_FOLLOW).map_err(io::Error::from)
 }
 
 fn folder_of(target: &Path) -> &Path {

@@ -54,6 +54,14 @@ impl Loader {
         Ok(Self { stage3a, stage3b })
     }
 
+    /// Our own, which comes with the program. The README of the loader's folder says how its binaries are made.
+    pub fn own() -> Self {
+        Self {
+            stage3a: include_bytes!("../../loader/bin/stage3a.bin").to_vec(),
+            stage3b: include_bytes!("../../loader/bin/stage3b.bin").to_vec(),
+        }
+    }
+
     /// No stage is larger.
     pub const MAX_STAGE: usize = 64 << 10;
 
