@@ -21,3 +21,5 @@ for stage in stage3a stage3b; do
     cmp "$built/$stage.bin" "$loader/bin/$stage.bin" \
         || fail "$stage.bin is not what the sources give: run .ci/loader.sh --update"
 done
+# cargo fmt does not know them.
+rustfmt --check --edition 2024 --config-path "$ci/.." "$loader"/freestanding/*.rs

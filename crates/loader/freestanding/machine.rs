@@ -59,6 +59,7 @@ extern "C" fn program_check() -> ! {
     line.push_hex(code.into(), 4);
     line.push(" before address ");
     line.push_hex(psw[1], 16);
+    line.push(".");
     stop(&line, REFUSED)
 }
 

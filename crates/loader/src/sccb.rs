@@ -37,8 +37,9 @@ pub fn set_events(sccb: &mut Sccb) {
 /// The request that sends `line` to the ASCII console: an event of type 0x1a with the text itself.
 pub fn ascii_console(sccb: &mut Sccb, line: &Line) {
     *sccb = [0; 4096];
-    let end = text(sccb, EVENT + 6, line.bytes().chain([b'\r', b'\n']));
-    event(sccb, end, 0x1a);
+    let end = text(sccb, EVENT + 6, line.bytes());
+    put(sccb, end, *b"\r\n");
+    event(sccb, end + 2, 0x1a);
 }
 
 /// The request that sends `line` to the console in line mode, as a message of the operating system.
