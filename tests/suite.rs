@@ -58,6 +58,8 @@ mod pvsecret_workstation; // create and verify
 mod pvverify; // verdicts on host-key documents
 #[path = "suite/reference/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
+#[path = "suite/reference/recorded_images.rs"]
+mod recorded_images; // the files that those of pvimg and genprotimg name
 #[path = "suite/reference/recorded_inputs.rs"]
 mod recorded_inputs; // the files that those name
 #[path = "suite/reference/side_by_side.rs"]
