@@ -26,7 +26,7 @@ mod name;
 mod verify;
 
 pub use cache::{CrlCache, current_crls};
-pub use document::{HostKeyDocument, HostKeyHash, TrustedHostKey};
+pub use document::{HostKeyDocument, TrustedHostKey};
 pub use error::{CrlFault, Error};
 pub use file::{CertificateFile, Source};
 pub use verify::{Evidence, Roots, Verifier, crl_distribution_points, is_signing_key, show_name};
