@@ -4,7 +4,7 @@ use crate::Error;
 use crate::aead::{IV_SIZE, Key, TAG_SIZE, seal};
 use crate::key_exchange::CustomerKey;
 use crate::keyslot::Keyslot;
-use hostkey::TrustedHostKey;
+use hostkey::{HostKeyHash, TrustedHostKey};
 use openssl::error::ErrorStack;
 use openssl::rand::rand_bytes;
 use uvtypes::Reader;
@@ -145,6 +145,8 @@ pub(crate) struct Sealed<'a> {
     pub(crate) header: FrameHeader,
     /// Authenticated data behind the header and before the customer's coordinates.
     pub(crate) before: &'a [u8],
+    /// The key slots.
+    slots: &'a [u8],
     /// Authenticated data behind the key slots.
     pub(crate) behind: &'a [u8],
     /// All authenticated data.
@@ -183,7 +185,7 @@ impl<'a> Sealed<'a> {
         }
         let before = reader.bytes(before, "authenticated data")?;
         reader.bytes(2 * 80, "customer's coordinates")?;
-        reader.bytes(Keyslot::SIZE * usize::from(header.key_slots), "key slots")?;
+        let slots = reader.bytes(Keyslot::SIZE * usize::from(header.key_slots), "key slots")?;
         let encrypted_size = header.encrypted_size.get() as usize;
         let rest = reader.rest().len();
         let behind_size = rest.checked_sub(TAG_SIZE).and_then(|rest| rest.checked_sub(encrypted_size));
@@ -200,6 +202,11 @@ impl<'a> Sealed<'a> {
         let encrypted = reader.bytes(encrypted_size, "encrypted area")?;
         let tag = reader.array("tag")?;
         reader.finish("request")?;
-        Ok(Self { header, before, behind, aad, encrypted, tag })
+        Ok(Self { header, before, slots, behind, aad, encrypted, tag })
+    }
+
+    /// The host keys of the slots, in their order.
+    pub(crate) fn host_keys(&self) -> Vec<HostKeyHash> {
+        self.slots.chunks(Keyslot::SIZE).filter_map(|slot| slot.first_chunk().copied().map(HostKeyHash)).collect()
     }
 }

@@ -32,6 +32,9 @@ pub enum Error {
     /// The attestation request does not open.
     #[error("the attestation request does not open with this attestation request protection key")]
     WrongArpk,
+    /// The measurement of the request does not depend on a nonce, so that an old answer would do.
+    #[error("the attestation request has no nonce")]
+    NoNonce,
     /// The response lacks what the request asked for.
     #[error("the request asked for {0}, but the response does not contain it")]
     AdditionalDataMissing(&'static str),

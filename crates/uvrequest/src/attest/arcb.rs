@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::aead::{self, Key};
 use crate::envelope::{Frame, RequestKeys, Sealed};
-use hostkey::TrustedHostKey;
+use hostkey::{HostKeyHash, TrustedHostKey};
 use openssl::rand::rand_bytes;
 use uvtypes::Reader;
 use uvtypes::SecretBox;
@@ -113,6 +113,37 @@ impl AttestationRequest {
         let frame = Frame::new([0; 8], data.as_bytes(), &[], plain, RequestKeys::generate()?, host_keys)?;
         Ok((frame.seal()?, Arpk(frame.into_protection_key())))
     }
+}
+
+/// What a measurement depends on that only the ultravisor and the owner of a request know.
+#[derive(Clone, Debug)]
+pub struct MeasurementSecrets {
+    /// Key of the HMAC, 64 bytes.
+    pub key: SecretBox<[u8; KEY_SIZE]>,
+    /// The nonce, 16 bytes.
+    pub nonce: SecretBox<[u8; NONCE_SIZE]>,
+}
+
+impl MeasurementSecrets {
+    /// Those in `request`, which is one of ours: it has a nonce.
+    ///
+    /// # Errors
+    /// [`Error::WrongArpk`], [`Error::NoNonce`], and those of a malformed request.
+    pub fn open(request: &[u8], arpk: &Arpk) -> Result<Self, Error> {
+        let opened = open(request, arpk)?;
+        let nonce = opened.nonce.as_ref().ok_or(Error::NoNonce)?;
+        let mut copy = SecretBox::zeros();
+        copy.expose_mut().copy_from_slice(nonce);
+        Ok(Self { key: opened.measurement_key, nonce: copy })
+    }
+}
+
+/// The host keys that `request` is for, in the order of its slots.
+///
+/// # Errors
+/// Those of a malformed request.
+pub fn key_slots(request: &[u8]) -> Result<Vec<HostKeyHash>, Error> {
+    parse(request).map(|(sealed, _)| sealed.host_keys())
 }
 
 /// What the ultravisor and the owner of a request know.

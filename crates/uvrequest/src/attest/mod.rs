@@ -12,6 +12,6 @@ mod exchange;
 mod measurement;
 
 pub use additional::{AdditionalData, secret_store_hash};
-pub use arcb::{Arpk, AttestationFlags, AttestationRequest};
+pub use arcb::{Arpk, AttestationFlags, AttestationRequest, MeasurementSecrets, key_slots};
 pub use exchange::{Exchange, MAX_ADDITIONAL, MAX_MEASUREMENT, MAX_REQUEST, MAX_USER_DATA, MEASUREMENT_SIZE, Response};
-pub use measurement::{Attested, Verdict, verify};
+pub use measurement::{Attested, Verdict, measurement, verify};
