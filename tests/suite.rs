@@ -40,6 +40,8 @@ mod pvapconfig_trouble; // faults, kills and resets at every step
 mod pvattest; // create, perform, verify, check
 #[path = "suite/pvattest_round_trip.rs"]
 mod pvattest_round_trip; // request, answer, verdict, policies, firmware check
+#[path = "suite/pvebc.rs"]
+mod pvebc; // the set of secrets of a boot, and a hostile host
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
 #[path = "suite/pvinfo.rs"]

@@ -1,6 +1,7 @@
 //! The header itself.
 
 use crate::Error;
+use crate::secrets::SECRETS_SIZE;
 use uvtypes::Reader;
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -17,8 +18,7 @@ pub const KEY_SLOT_SIZE: usize = 80;
 pub const MAX_SIZE: u32 = 64 * 1024;
 
 const TAG_SIZE: usize = 16;
-/// CCK 32, image key 64, PSW 16, secret control flags 8, number of optional items 4, reserved 4.
-const MIN_ENCRYPTED_SIZE: u64 = 128;
+const MIN_ENCRYPTED_SIZE: u64 = SECRETS_SIZE as u64;
 
 /// The part in front of the key slots. All fields are big-endian.
 ///
@@ -69,6 +69,84 @@ pub struct BootTags {
     /// Digest of their tweaks (TLD).
     pub tweak_list_digest: [u8; 64],
     /// The header's own GCM tag, its last 16 bytes.
+    pub tag: [u8; 16],
+}
+
+/// All of a header but its secrets: what is written when one is made.
+#[derive(Clone, Debug)]
+pub struct HeaderDraft<'a> {
+    /// Initialization vector of the encrypted part.
+    pub iv: [u8; 12],
+    /// Number of encrypted pages of the image.
+    pub encrypted_pages: u64,
+    /// Plaintext control flags, bit 0 being the most significant.
+    pub plaintext_control_flags: u64,
+    /// Public coordinates of the customer's key: X then Y, 80 bytes each.
+    pub customer_coordinates: [u8; 160],
+    /// Digest of the image's encrypted pages (PLD).
+    pub page_list_digest: [u8; 64],
+    /// Digest of their addresses (ALD).
+    pub address_list_digest: [u8; 64],
+    /// Digest of their tweaks (TLD).
+    pub tweak_list_digest: [u8; 64],
+    /// The key slots, one behind the other.
+    pub key_slots: &'a [u8],
+}
+
+impl HeaderDraft<'_> {
+    /// Bytes of a header with `key_slots` slots and no optional items.
+    pub const fn size(key_slots: usize) -> usize {
+        FIXED_SIZE + key_slots * KEY_SLOT_SIZE + SECRETS_SIZE + TAG_SIZE
+    }
+
+    /// What is authenticated: all before the encrypted part, which follows with 128 bytes and the tag.
+    ///
+    /// # Errors
+    /// [`Error::KeySlots`] for a number of slots that no header has.
+    pub fn authenticated(&self) -> Result<Vec<u8>, Error> {
+        let slots = self.key_slots.len() / KEY_SLOT_SIZE;
+        if !(1..=255).contains(&slots) || self.key_slots.len() % KEY_SLOT_SIZE != 0 {
+            return Err(Error::KeySlots(slots as u64));
+        }
+        let size = u32::try_from(Self::size(slots)).map_err(|_| Error::KeySlots(slots as u64))?;
+        let fixed = FixedPart {
+            magic: MAGIC,
+            version: VERSION_1.into(),
+            size: size.into(),
+            iv: self.iv,
+            reserved: [0; 4],
+            key_slots: (slots as u64).into(),
+            encrypted_size: (SECRETS_SIZE as u64).into(),
+            encrypted_pages: self.encrypted_pages.into(),
+            plaintext_control_flags: self.plaintext_control_flags.into(),
+            customer_coordinates: self.customer_coordinates,
+            page_list_digest: self.page_list_digest,
+            address_list_digest: self.address_list_digest,
+            tweak_list_digest: self.tweak_list_digest,
+        };
+        Ok([fixed.as_bytes(), self.key_slots].concat())
+    }
+}
+
+/// The parts of one key slot, as it stands in a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeySlot<'a> {
+    /// SHA-256 over the public coordinates of the host key.
+    pub host_key_hash: &'a [u8; 32],
+    /// The header key, wrapped.
+    pub wrapped_key: &'a [u8; 32],
+    /// Its tag.
+    pub tag: &'a [u8; 16],
+}
+
+/// The parts of a header that matter to whoever has its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed<'a> {
+    /// All before the encrypted part.
+    pub authenticated: &'a [u8],
+    /// The encrypted part.
+    pub encrypted: &'a [u8],
+    /// The tag of both.
     pub tag: [u8; 16],
 }
 
@@ -200,6 +278,28 @@ impl SeHeader {
         self.fixed().customer_coordinates
     }
 
+    /// Where in `bytes`, which this header was parsed from, the key slots are, and what is sealed.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] when `bytes` are others, and shorter.
+    pub fn parts<'a>(&self, bytes: &'a [u8]) -> Result<(Vec<KeySlot<'a>>, Sealed<'a>), Error> {
+        let mut reader = Reader::new(bytes);
+        reader.bytes(FIXED_SIZE, "fixed part of the SE header")?;
+        let mut slots = Vec::with_capacity(self.host_key_hashes.len());
+        for _ in &self.host_key_hashes {
+            let slot = reader.bytes(KEY_SLOT_SIZE, "key slot")?;
+            let parts = slot.split_first_chunk().and_then(|(host_key_hash, rest)| {
+                let (wrapped_key, rest) = rest.split_first_chunk()?;
+                Some(KeySlot { host_key_hash, wrapped_key, tag: rest.first_chunk()? })
+            });
+            slots.extend(parts);
+        }
+        let authenticated = bytes.get(..reader.offset()).unwrap_or_default();
+        let size = usize::try_from(self.encrypted_size).unwrap_or(usize::MAX);
+        let encrypted = reader.bytes(size, "encrypted part of the SE header")?;
+        Ok((slots, Sealed { authenticated, encrypted, tag: reader.array("tag of the SE header")? }))
+    }
+
     fn fixed(&self) -> &FixedPart {
         zerocopy::transmute_ref!(&*self.fixed)
     }
@@ -253,6 +353,29 @@ pub(crate) mod tests {
         assert_eq!((header.size(), header.encrypted_size(), header.encrypted_pages()), (800, 128, 77));
         assert_eq!((header.plaintext_control_flags(), header.iv()), (0x2000_0000, [1; 12]));
         assert_eq!(header.customer_coordinates(), [2; 160]);
+    }
+
+    #[test]
+    fn draft_writes_what_is_read() {
+        let whole = header(3);
+        let parsed = SeHeader::parse(&whole).unwrap();
+        let (slots, sealed) = parsed.parts(&whole).unwrap();
+        assert_eq!(slots.iter().map(|slot| *slot.host_key_hash).collect::<Vec<_>>(), parsed.host_key_hashes());
+        assert_eq!((sealed.encrypted, sealed.tag), (&[6; 128][..], [7; TAG_SIZE]));
+        let draft = HeaderDraft {
+            iv: [1; 12],
+            encrypted_pages: 77,
+            plaintext_control_flags: 0x2000_0000,
+            customer_coordinates: [2; 160],
+            page_list_digest: [3; 64],
+            address_list_digest: [4; 64],
+            tweak_list_digest: [5; 64],
+            key_slots: &whole[FIXED_SIZE..FIXED_SIZE + 240],
+        };
+        assert_eq!(draft.authenticated().unwrap(), sealed.authenticated);
+        assert!(HeaderDraft { key_slots: &[0; 81], ..draft.clone() }.authenticated().is_err());
+        assert!(HeaderDraft { key_slots: &[], ..draft }.authenticated().is_err());
+        assert_eq!(HeaderDraft::size(3), whole.len());
     }
 
     #[test]

@@ -7,20 +7,31 @@ use hostkey::{HostKeyHash, TrustedHostKey};
 
 /// A slot, by the kind of its host key. There is one kind; later machines get wider slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Keyslot {
+pub enum Keyslot {
     /// | offset | size | field |
     /// |---|---|---|
     /// | 0 | 32 | host-key hash |
     /// | 32 | 32 | request protection key, AES-256-GCM with the key-encryption key and an IV of zeros |
     /// | 64 | 16 | its tag |
-    P521 { host_key: HostKeyHash, wrapped: Vec<u8>, tag: [u8; TAG_SIZE] },
+    P521 {
+        /// Whose slot it is.
+        host_key: HostKeyHash,
+        /// The wrapped key.
+        wrapped: Vec<u8>,
+        /// The tag of the wrapped key.
+        tag: [u8; TAG_SIZE],
+    },
 }
 
 impl Keyslot {
-    pub(crate) const SIZE: usize = 80;
+    /// Bytes of a slot.
+    pub const SIZE: usize = 80;
 
     /// One slot for each host key, in their order.
-    pub(crate) fn wrap_all(
+    ///
+    /// # Errors
+    /// [`Error::HostKeyCount`], or OpenSSL's.
+    pub fn wrap_all(
         protection_key: &Key,
         customer: &CustomerKey,
         host_keys: &[TrustedHostKey],
@@ -34,7 +45,8 @@ impl Keyslot {
         slots.collect()
     }
 
-    pub(crate) fn write(&self, request: &mut Vec<u8>) {
+    /// Appends the slot.
+    pub fn write(&self, request: &mut Vec<u8>) {
         let Self::P521 { host_key, wrapped, tag } = self;
         request.extend(host_key.0);
         request.extend(wrapped);

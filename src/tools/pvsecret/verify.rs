@@ -47,7 +47,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     let output = output.unwrap_or(Path::new("-"));
     output::refuse_overwriting(output, &[input])?;
     let request = input::read_or_stdin(input, MAX_REQUEST, "add-secret request", system)?;
-    let key = args.user_cert.as_deref().map(load_key).transpose()?;
+    let key = args.user_cert.as_deref().map(load_user_certificate).transpose()?;
     let view = AddSecretRequestView::parse(&request);
     let user_data = view.and_then(|view| view.verify_user_data(key.as_ref()));
     let user_data =
@@ -64,7 +64,8 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     Ok(())
 }
 
-fn load_key(path: &Path) -> anyhow::Result<PKey<Public>> {
+/// The public key of a certificate that signs user data.
+pub(crate) fn load_user_certificate(path: &Path) -> anyhow::Result<PKey<Public>> {
     let bytes = input::read(path, MAX_CERTIFICATE, "user-verification certificate")?;
     let cannot = || format!("Cannot use '{}' as user-verification certificate", path.display());
     let file = CertificateFile::parse(&bytes).with_context(cannot)?;

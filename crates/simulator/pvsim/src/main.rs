@@ -31,7 +31,7 @@ enum Command {
     /// one-page-list, one-page-list-with-retrieve, attest-only), secure_execution and facilities. 'secrets:' lists
     /// association secrets that are in the store from the beginning, 'faults:' what is to go wrong; see 'pvsim fault'.
     /// 'cards:' and 'queues:' are what is on the AP bus, 'master_keys:' names for their keys, 'bus:' how the bus behaves,
-    /// 'events:' what will happen to it; see README. Without an inventory: two EP11 queues with one master key, and an
+    /// 'events:' what will happen to it; see docs/simulator.md. Without an inventory: two EP11 queues with one master key, and an
     /// accelerator.
     Init {
         /// Folder for its files; must not exist or be empty
