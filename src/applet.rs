@@ -4,6 +4,7 @@ use crate::System;
 use crate::shared::error::{Failure, Outcome};
 use crate::tools::{
     chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
+    trustee,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -83,6 +84,12 @@ impl Applet {
             about: "collect everything that verifying host keys needs",
             command: trust_bundle::command,
             run: trust_bundle::run,
+        },
+        Self {
+            name: "trustee",
+            about: "prepare and check Trustee, the key broker of Confidential Containers",
+            command: trustee::command,
+            run: trustee::run,
         },
     ];
 

@@ -12,3 +12,4 @@ pub(crate) mod pvinfo;
 pub(crate) mod pvsecret;
 pub(crate) mod pvverify;
 pub(crate) mod trust_bundle;
+pub(crate) mod trustee;

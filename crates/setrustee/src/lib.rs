@@ -35,7 +35,9 @@ pub use challenge::{Challenge, MEASUREMENT_KEY_SIZE, NONCE_SIZE};
 pub use error::Error;
 pub use evidence::Evidence;
 pub use finding::{Finding, Severity};
-pub use policy::{Lists, TRUST_CLAIMS, attestation_policy, resource_policy};
+pub use policy::{
+    Lists, TRUST_CLAIMS, attestation_policy, attestation_policy_upload, resource_policy, resource_policy_upload,
+};
 pub use reference::{ImageReference, MachineReference, ReferenceValues};
 pub use resource::{
     MAX_RESOURCE, RequestContext, ResourcePath, SecretIdentity, SecretPair, mkvp, parse_secret_id, resource_name_fault,

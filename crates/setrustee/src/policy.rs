@@ -1,7 +1,9 @@
 //! Policies in Rego that today's Trustee evaluates.
 
 use crate::ReferenceValues;
+use crate::encoding::base64url;
 use crate::reference::{ATTESTATION_HOST_KEYS, IMAGE_HOST_KEYS, TAGS};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -94,6 +96,16 @@ pub fn resource_policy() -> &'static str {
      \tsome submod in input.submods\n\
      \tsubmod[\"ear.veraison.annotated-evidence\"].sample\n\
      }\n"
+}
+
+/// The body of `POST /kbs/v0/attestation-policy`: the only policy that the server evaluates for these guests.
+pub fn attestation_policy_upload(policy: &str) -> Value {
+    json!({ "type": "rego", "policy_id": "default_cpu", "policy": base64url(policy.as_bytes()) })
+}
+
+/// The body of `POST /kbs/v0/resource-policy`.
+pub fn resource_policy_upload(policy: &str) -> Value {
+    json!({ "policy": base64url(policy.as_bytes()) })
 }
 
 fn set(list: &BTreeSet<String>) -> String {
