@@ -3,8 +3,8 @@
 use crate::System;
 use crate::shared::error::{Failure, Outcome};
 use crate::tools::{
-    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
-    trustee,
+    chzcrypt, doctor, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvinfo, pvsecret, pvverify,
+    trust_bundle, trustee,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -29,6 +29,12 @@ impl Applet {
             about: "bind, unbind and associate Crypto Express queues by hand",
             command: chzcrypt::command,
             run: chzcrypt::run,
+        },
+        Self {
+            name: "doctor",
+            about: "show what is there and what is missing for Secure Execution",
+            command: doctor::command,
+            run: doctor::run,
         },
         Self {
             name: "inspect",

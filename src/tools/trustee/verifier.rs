@@ -65,7 +65,10 @@ impl Args for OptionalHostKeys {
     fn augment_args(command: clap::Command) -> clap::Command {
         let command = HostKeyArgs::augment_args(command);
         let command = command
-            .mut_arg("host_key_document", |argument| argument.required(false).required_unless_present("check"))
+            .mut_arg("host_key_document", |argument| {
+                let help = "Host-key document of a machine that guests run on; may be repeated";
+                argument.required(false).required_unless_present("check").help(help)
+            })
             .mut_arg("no_verify", |argument| argument.hide(true));
         command.mut_group("pv_verify", |group| group.required(false))
     }
