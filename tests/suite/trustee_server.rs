@@ -267,7 +267,7 @@ fn nothing_is_sent_when_something_is_wrong_here() {
         ("--image one/se.img", "--image new/se.img", "which is none of the given ones"),
         ("-k one/host.crt", "-k two/host.crt", "a key slot for none of the host keys"),
         ("-i a.yaml", "-i a.yaml -r b -i b.yaml -m mkvps", "two requests for the master key"),
-        ("-m mkvps", "", "expected as many '-i' and '-m' as '-r'"),
+        ("-m mkvps", "-m mkvps -m mkvps", "expected as many '-i' and '-m' as '-r'"),
         ("--token-file token", "--token-file token --ca-file a.yaml", "Cannot use 'a.yaml' as CA file"),
     ];
     for (from, to, part) in rows {

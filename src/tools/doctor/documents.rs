@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 /// No file of certificates or CRLs is larger.
 const MAX_FILE: usize = 64 << 20;
 /// Days before its end from which something is said to end.
-const SOON: i32 = 30;
+const SOON: i32 = 7;
 
 pub(super) fn findings(files: &[PathBuf], system: &System) -> anyhow::Result<Vec<Finding>> {
     let now = (system.now)().duration_since(UNIX_EPOCH).context("The clock is set before 1970")?.as_secs();

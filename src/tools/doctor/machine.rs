@@ -97,7 +97,9 @@ fn host(root: &Path, findings: &mut Vec<Finding>) {
 
 fn root_certificates(root: &Path) -> Finding {
     let place = ROOTS.iter().find(|place| !names(&root.join(place), |_| true).is_empty());
-    match (place, std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).filter(|path| path.is_file())) {
+    let given = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let given = given.filter(|path| root.join(path.strip_prefix("/").unwrap_or(path)).is_file());
+    match (place, given) {
         (_, Some(path)) => {
             Finding::good("root certificates", format!("SSL_CERT_FILE: {}", shown(&path.to_string_lossy())))
         }

@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 
 /// The environment file in the folder.
 const ENVIRONMENT: &str = "verifier.env";
+/// Days before its end from which something is said to end. Public authorities issue CRLs for some weeks.
+const WARN_DAYS: u16 = 7;
 
 /// Make or check the folder that Trustee's Secure Execution verifier reads
 ///
@@ -36,7 +38,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with_all = ["image", "group", "mount", "host_key_document", "certs", "crls", "root_ca"])]
     check: bool,
     /// Warn of what ends within DAYS
-    #[arg(long, value_name = "DAYS", default_value_t = 30, requires = "check")]
+    #[arg(long, value_name = "DAYS", default_value_t = WARN_DAYS, requires = "check")]
     warn_days: u16,
     /// Check also this environment file of the verifier [default: verifier.env in the folder, if it is there]
     #[arg(long, value_name = "FILE", requires = "check")]
@@ -199,7 +201,7 @@ fn make(args: &Arguments, system: &mut System) -> anyhow::Result<()> {
 }
 
 fn report_success(args: &Arguments, header: &Header, made: bool, system: &mut System) -> anyhow::Result<()> {
-    let report = check_folder(&args.dir, None, 30, system)?;
+    let report = check_folder(&args.dir, None, WARN_DAYS, system)?;
     let broken: Vec<_> = report.findings.iter().map(Finding::to_string).collect();
     for finding in &broken {
         system.warn(finding);
