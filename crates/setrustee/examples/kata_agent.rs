@@ -85,6 +85,6 @@ fn find(bus: &Bus, apqn: Apqn) -> Result<Queue, Box<dyn Error>> {
 /// The index of the association secret with this id.
 fn listed(device: &UvDevice, id: &[u8; 32]) -> Result<Option<u16>, Box<dyn Error>> {
     let list = device.list_secrets()?;
-    let mut secrets = list.secrets.iter().filter(|secret| secret.kind == SecretKind::Association);
+    let mut secrets = list.secrets.iter().filter(|secret| secret.kind == SecretKind::ASSOCIATION);
     Ok(secrets.find(|secret| secret.id.0 == *id).map(|secret| secret.index))
 }

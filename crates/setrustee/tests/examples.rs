@@ -8,10 +8,21 @@ use sehdr::SeHeader;
 use setrustee::{SecretIdentity, SecretPair, mkvp};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
 use uvrequest::secret::{AddSecretRequest, GuestSecret, SecretId};
 
-/// Cargo builds examples along with tests, beside them.
+/// Cargo builds examples along with all tests, but not along with this one alone.
+static BUILT: LazyLock<()> = LazyLock::new(|| {
+    let cargo = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--examples"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(cargo.unwrap().success());
+});
+
 fn example(name: &str) -> PathBuf {
+    LazyLock::force(&BUILT);
     let own = std::env::current_exe().unwrap();
     own.parent().unwrap().parent().unwrap().join("examples").join(name)
 }
@@ -74,7 +85,6 @@ fn agent_associates_queues_and_adds_a_secret_once() {
 #[test]
 fn broker_verifies_an_answer_and_refuses_a_changed_one() {
     use setrustee::{Challenge, Evidence, MeasurementKeyPair};
-    use std::process::Command;
     use uvdevice::{AttestInput, Ultravisor, UvDevice};
     use uvrequest::attest::Response;
     let scratch = tempfile::tempdir().unwrap();
