@@ -3,8 +3,8 @@
 use crate::System;
 use crate::shared::error::{Failure, Outcome};
 use crate::tools::{
-    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvimg, pvinfo, pvsecret, pvverify,
-    trust_bundle,
+    chzcrypt, doctor, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvimg, pvinfo, pvsecret, pvverify,
+    trust_bundle, trustee,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -29,6 +29,12 @@ impl Applet {
             about: "change Crypto Express devices and the AP bus by hand",
             command: chzcrypt::command,
             run: chzcrypt::run,
+        },
+        Self {
+            name: "doctor",
+            about: "show what is there and what is missing for Secure Execution",
+            command: doctor::command,
+            run: doctor::run,
         },
         Self {
             name: "genprotimg",
@@ -96,6 +102,12 @@ impl Applet {
             about: "collect everything that verifying host keys needs",
             command: trust_bundle::command,
             run: trust_bundle::run,
+        },
+        Self {
+            name: "trustee",
+            about: "prepare and check Trustee, the key broker of Confidential Containers",
+            command: trustee::command,
+            run: trustee::run,
         },
     ];
 

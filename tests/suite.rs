@@ -10,6 +10,8 @@ mod ap_guest; // a guest with an AP bus
 mod certificate_matrix; // every situation of host-key verification
 #[path = "suite/reference/command_lines.rs"]
 mod command_lines; // every option of s390-tools
+#[path = "suite/confidential_containers.rs"]
+mod confidential_containers; // docs/confidential-containers.md, command by command
 #[path = "suite/crl_cache.rs"]
 mod crl_cache; // CRLs that are kept, and who must not get hold of them
 #[path = "suite/crl_download.rs"]
@@ -18,6 +20,8 @@ mod crl_download; // CRLs from a server that answers well and badly
 mod differences; // where we differ from s390-tools, and why
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
+#[path = "suite/doctor.rs"]
+mod doctor; // what is there and what is missing, on machines of all sorts
 #[path = "suite/documented_commands.rs"]
 mod documented_commands; // as IBM prints them, host keys verified
 #[path = "suite/machine/faults.rs"]
@@ -70,6 +74,10 @@ mod side_by_side_guest; // the same in the simulated guest
 mod simulator; // many commands at once in one guest
 #[path = "suite/support.rs"]
 mod support; // scratch folders and the command runner
+#[path = "suite/trustee.rs"]
+mod trustee; // the key broker of Confidential Containers: folder, policies, evidence, renewal
+#[path = "suite/trustee_server.rs"]
+mod trustee_server; // resources and policies sent to a server that answers well and badly
 #[path = "suite/zcrypt.rs"]
 mod zcrypt; // lszcrypt and chzcrypt
 #[path = "suite/reference/zcrypt_recorded.rs"]

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::Response;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use uvtypes::text::shown;
 
 /// How far a request may go.
@@ -99,7 +99,24 @@ pub(crate) struct Client {
 impl Client {
     /// A client with these limits, which names itself `user_agent`.
     pub(crate) fn new(user_agent: &str, limits: Limits) -> Self {
-        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
+        Self::with_roots(user_agent, limits, RootCerts::PlatformVerifier)
+    }
+
+    /// A client that trusts the certificates in a PEM text alone.
+    ///
+    /// # Errors
+    /// When there is none in it.
+    pub(crate) fn trusting(user_agent: &str, limits: Limits, pem: &[u8]) -> anyhow::Result<Self> {
+        let certificates = openssl::x509::X509::stack_from_pem(pem)?;
+        anyhow::ensure!(!certificates.is_empty(), "there is no certificate in it");
+        let certificates =
+            certificates.iter().map(|certificate| Ok(Certificate::from_der(&certificate.to_der()?).to_owned()));
+        let certificates: Vec<_> = certificates.collect::<anyhow::Result<_>>()?;
+        Ok(Self::with_roots(user_agent, limits, RootCerts::new_with_certs(&certificates)))
+    }
+
+    fn with_roots(user_agent: &str, limits: Limits, roots: RootCerts) -> Self {
+        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build();
         let config = Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(limits.time))
@@ -137,7 +154,15 @@ impl Client {
     /// # Errors
     /// As [`Client::get_within`].
     pub(crate) fn post_json(&self, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, Error> {
-        let mut request = self.agent.post(url).header("Content-Type", "application/json");
+        self.post(url, "application/json", headers, body)
+    }
+
+    /// Posts bytes of the media type `kind` to `url`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) fn post(&self, url: &str, kind: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, Error> {
+        let mut request = self.agent.post(url).header("Content-Type", kind);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -2,6 +2,7 @@
 //! answer; what two of them need is in [`crate::shared`].
 
 pub(crate) mod chzcrypt;
+pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod lszcrypt;
 pub(crate) mod pvapconfig;
@@ -13,3 +14,4 @@ pub(crate) mod pvinfo;
 pub(crate) mod pvsecret;
 pub(crate) mod pvverify;
 pub(crate) mod trust_bundle;
+pub(crate) mod trustee;

@@ -69,6 +69,9 @@ pub enum Error {
     /// The attestation request does not open.
     #[error("the attestation request does not open with this attestation request protection key")]
     WrongArpk,
+    /// The measurement of the request does not depend on a nonce, so that an old answer would do.
+    #[error("the attestation request has no nonce")]
+    NoNonce,
     /// A secret has the wrong size for its kind.
     #[error("{kind} is {actual} bytes long; it must be {expected}")]
     SecretSize {

@@ -9,7 +9,7 @@ use openssl::error::ErrorStack;
 use openssl::rand::rand_bytes;
 use std::mem::offset_of;
 use uvtypes::layout::{self, Field, FieldKind};
-use uvtypes::{COORDINATE_SIZE, Reader, SecretBox};
+use uvtypes::{COORDINATE_SIZE, HostKeyHash, Reader, SecretBox};
 use zerocopy::big_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -166,6 +166,8 @@ pub(crate) struct SealedRequest<'a> {
     pub(crate) header: FrameHeader,
     /// Authenticated data behind the header and before the customer's coordinates.
     pub(crate) aad_prefix: &'a [u8],
+    /// The key slots.
+    slots: &'a [u8],
     /// Authenticated data behind the key slots.
     pub(crate) aad_suffix: &'a [u8],
     /// All authenticated data.
@@ -204,7 +206,7 @@ impl<'a> SealedRequest<'a> {
         }
         let aad_prefix = reader.bytes(aad_prefix, "authenticated data")?;
         reader.bytes(2 * COORDINATE_SIZE, "customer's coordinates")?;
-        reader.bytes(KEY_SLOTS.size() * usize::from(header.key_slots), "key slots")?;
+        let slots = reader.bytes(KEY_SLOTS.size() * usize::from(header.key_slots), "key slots")?;
         let encrypted_size = header.encrypted_size.get() as usize;
         let rest = reader.rest().len();
         let suffix_size = rest.checked_sub(TAG_SIZE).and_then(|rest| rest.checked_sub(encrypted_size));
@@ -221,6 +223,12 @@ impl<'a> SealedRequest<'a> {
         let encrypted = reader.bytes(encrypted_size, "encrypted area")?;
         let tag = reader.array("tag")?;
         reader.finish("request")?;
-        Ok(Self { header, aad_prefix, aad_suffix, aad, encrypted, tag })
+        Ok(Self { header, aad_prefix, slots, aad_suffix, aad, encrypted, tag })
+    }
+
+    /// The host keys of the slots, in their order.
+    pub(crate) fn host_keys(&self) -> Vec<HostKeyHash> {
+        let mut reader = Reader::new(self.slots);
+        std::iter::from_fn(|| KEY_SLOTS.read(&mut reader).ok()).map(|slot| slot.host_key()).collect()
     }
 }

@@ -9,7 +9,7 @@ use std::mem::offset_of;
 use uvtypes::attestation::AttestationFlags;
 use uvtypes::flags::attestation as flags;
 use uvtypes::layout::{self, Field, FieldKind};
-use uvtypes::{Reader, SecretBox};
+use uvtypes::{HostKeyHash, Reader, SecretBox};
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -102,6 +102,37 @@ impl AttestationRequest {
         let frame = RequestFrame::new([0; 8], data.as_bytes(), &[], plain, RequestKeys::generate()?, host_keys)?;
         Ok((frame.seal()?, Arpk(frame.into_protection_key())))
     }
+}
+
+/// What a measurement depends on that only the ultravisor and the owner of a request know.
+#[derive(Clone, Debug)]
+pub struct MeasurementSecrets {
+    /// Key of the HMAC, 64 bytes.
+    pub key: SecretBox<[u8; KEY_SIZE]>,
+    /// The nonce, 16 bytes.
+    pub nonce: SecretBox<[u8; NONCE_SIZE]>,
+}
+
+impl MeasurementSecrets {
+    /// Those in `request`, which is one of ours: it has a nonce.
+    ///
+    /// # Errors
+    /// [`Error::WrongArpk`], [`Error::NoNonce`], and those of a malformed request.
+    pub fn open(request: &[u8], arpk: &Arpk) -> Result<Self, Error> {
+        let opened = open(request, arpk)?;
+        let nonce = opened.nonce.as_ref().ok_or(Error::NoNonce)?;
+        let mut copy = SecretBox::zeros();
+        copy.expose_mut().copy_from_slice(nonce);
+        Ok(Self { key: opened.measurement_key, nonce: copy })
+    }
+}
+
+/// The host keys that `request` is for, in the order of its slots.
+///
+/// # Errors
+/// Those of a malformed request.
+pub fn key_slots(request: &[u8]) -> Result<Vec<HostKeyHash>, FormatError> {
+    parse(request).map(|(sealed, _)| sealed.host_keys())
 }
 
 /// What the ultravisor and the owner of a request know.

@@ -60,6 +60,20 @@ pub fn verify<'a>(exchange: &'a Exchange, arpk: &Arpk, image: &BootTags) -> Resu
     }))
 }
 
+/// The measurement that a guest of `image` must have, for those who get key and nonce another way than by the request's
+/// protection key.
+///
+/// # Errors
+/// [`Error::OpenSsl`].
+pub fn measurement(
+    key: &[u8],
+    nonce: Option<&[u8; 16]>,
+    response: &Response,
+    image: &BootTags,
+) -> Result<Vec<u8>, Error> {
+    Ok(measure(key, nonce, response, image)?)
+}
+
 /// HMAC-SHA-512 over, all big-endian: page-list digest 64, address-list digest 64, tweak-list digest 64, tag of the SE
 /// header 16, CUID 16, size of the user data 2, zeros 2, size of the additional data 4, user data, nonce 16,
 /// additional data.

@@ -12,6 +12,6 @@ pub(crate) mod exchange;
 mod measurement;
 
 pub use additional::{AdditionalData, secret_store_hash};
-pub use arcb::{Arpk, AttestationRequest};
+pub use arcb::{Arpk, AttestationRequest, MeasurementSecrets, key_slots};
 pub use exchange::{Exchange, MEASUREMENT_SIZE, Response};
-pub use measurement::{Attested, Verdict, verify};
+pub use measurement::{Attested, Verdict, measurement, verify};

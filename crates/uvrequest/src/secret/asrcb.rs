@@ -46,6 +46,15 @@ impl RequestData {
     pub(crate) fn cuid(&self) -> [u8; 16] {
         self.cuid
     }
+
+    pub(crate) fn boot_tags(&self) -> BootTags {
+        BootTags {
+            page_list_digest: self.page_list_digest,
+            address_list_digest: self.address_list_digest,
+            tweak_list_digest: self.tweak_list_digest,
+            tag: self.header_tag,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<RequestData>() == 0x418 - 0x30);

@@ -5,7 +5,8 @@ use super::user_data::{AREA_SIZE, LAYOUTS, Scheme, verify};
 use crate::request_frame::SealedRequest;
 use crate::{Error, FormatError};
 use openssl::pkey::{PKey, Public};
-use uvtypes::{Cuid, SecretId};
+use sehdr::BootTags;
+use uvtypes::{Cuid, HostKeyHash, SecretId};
 use zerocopy::FromBytes;
 
 /// A sealed request whose parts fit each other exactly. Its tag cannot be checked here.
@@ -15,6 +16,7 @@ pub struct AddSecretRequestView<'a> {
     user_data_kind: u16,
     user_data: &'a [u8],
     cuid: Cuid,
+    boot_tags: BootTags,
     secret_id: Option<SecretId>,
 }
 
@@ -57,7 +59,8 @@ impl<'a> AddSecretRequestView<'a> {
                 limit: format!("that leaves {} for the secret's header, which has 16 or 48", sealed.aad_suffix.len()),
             })?)),
         };
-        Ok(Self { user_data_kind, user_data, cuid: Cuid::from(data.cuid()), secret_id, sealed })
+        let (cuid, boot_tags) = (Cuid::from(data.cuid()), data.boot_tags());
+        Ok(Self { user_data_kind, user_data, cuid, boot_tags, secret_id, sealed })
     }
 
     /// Checks the signature of the user data with the key of a certificate, and gives the data.
@@ -86,6 +89,16 @@ impl<'a> AddSecretRequestView<'a> {
     /// The boot of the guest that the request is bound to, if any.
     pub fn cuid(&self) -> Option<Cuid> {
         (self.cuid != Cuid::default()).then_some(self.cuid)
+    }
+
+    /// The image that the request is for.
+    pub fn boot_tags(&self) -> &BootTags {
+        &self.boot_tags
+    }
+
+    /// The host keys that the request is for, in the order of its slots.
+    pub fn host_keys(&self) -> Vec<HostKeyHash> {
+        self.sealed.host_keys()
     }
 
     /// The id of the secret; a meta request has none.
