@@ -1,6 +1,6 @@
 //! The examples for those who write agents and key brokers, run against the simulator.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use hostkey::HostKeyDocument;
 use pvsim::{Front, Machine, ap};

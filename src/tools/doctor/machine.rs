@@ -61,12 +61,12 @@ fn guest(root: &Path, findings: &mut Vec<Finding>) {
         return;
     }
     let features = text(root, "sys/bus/ap/features").unwrap_or_default();
-    if features.split_whitespace().any(|word| word == "SB") {
+    if features.split_whitespace().any(|word| word == "APSB") {
         findings.push(Finding::good("AP bus", format!("features {}", shown(&features))));
     } else {
         findings.push(Finding::missing(
             "AP bus",
-            format!("features '{}', without SB", shown(&features)),
+            format!("features '{}', without APSB", shown(&features)),
             "queues cannot be bound: the host must offer the facility, and the kernel of the guest know it",
         ));
     }
