@@ -58,7 +58,13 @@ fn machine_is_known_for_what_it_is() {
     let certificates = ("etc/ssl/certs/root.pem", "x");
     let guest = ("sys/firmware/uv/prot_virt_guest", "1\n");
     let facilities = ("sys/firmware/uv/query/facilities", "8000000000000000\n");
-    let rows: [Row<'_>; 8] = [
+    let rows: [Row<'_>; 9] = [
+        (
+            "guest with queues",
+            &[certificates, guest, facilities, ("dev/uv", ""), ("sys/bus/ap/features", "APSC APSB\n")],
+            "guest",
+            &[],
+        ),
         ("workstation", &[certificates], "a workstation", &[]),
         ("nothing at all", &[("x", "")], "a workstation", &["root certificates"]),
         ("neither", &[certificates, ("sys/firmware/uv/prot_virt_host", "0")], "neither host nor guest", &["role"]),
@@ -73,7 +79,7 @@ fn machine_is_known_for_what_it_is() {
         ),
         (
             "host",
-            &[certificates, ("sys/firmware/uv/prot_virt_host", "1"), ("sys/bus/ap/features", "SB\n")],
+            &[certificates, ("sys/firmware/uv/prot_virt_host", "1"), ("sys/bus/ap/features", "APSC\n")],
             "a host",
             &["vfio_ap", "vfio queues"],
         ),

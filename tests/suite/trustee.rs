@@ -342,7 +342,7 @@ fn challenge_made_here_is_answered_in_the_simulator_and_verified_here() {
             measurement: attested.measurement,
             additional: attested.additional,
             user_data: digest.to_vec(),
-            cuid: attested.config_uid,
+            cuid: attested.cuid,
         };
         Evidence::new(&challenge, response).to_json()
     };
@@ -444,4 +444,42 @@ fn keys_and_tokens_are_for_their_owner() {
     world.run("key admin.key --token admin.key").refuses(1, &["would overwrite the private key"]);
     world.run("key admin.key --token t --public t").refuses(1, &["would both be written"]);
     assert!(!scratch.join("t").exists());
+}
+
+#[test]
+fn crls_of_the_offline_mode_are_downloaded_from_where_certificates_say() {
+    use std::io::{BufRead, BufReader, Write};
+    let scratch = Scratch::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let crl_address = Some(format!("http://{}", listener.local_addr().unwrap()));
+    Machine::init_among(&scratch.join("one"), None, &Kin { crl_address, ..Kin::default() }).unwrap();
+    let folder = scratch.join("one");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut lines = Vec::new();
+            while lines.last().is_none_or(|line: &String| line.len() > 2) {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                    break;
+                }
+                lines.push(line);
+            }
+            let path = lines.first().and_then(|line| line.split(' ').nth(1)).unwrap_or("/").trim_start_matches('/');
+            let body = fs::read(folder.join(path)).unwrap_or_default();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            // A client that goes away is none of the server's problems.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    let world = World { scratch };
+    let words = "verifier v --image one/se.img -k one/host.crt -C one/signing-key.crt -C one/intermediate.crt --root-ca one/root-ca.crt";
+    world.run(words).succeeds();
+    let mut crls: Vec<_> = (1..=3).map(|number| world.scratch.read(&format!("v/crls/00{number}.pem"))).collect();
+    crls.sort();
+    let mut expected =
+        ["one/root-ca.crl", "one/intermediate.crl", "one/signing-key.crl"].map(|path| world.scratch.read(path));
+    expected.sort();
+    assert_eq!(crls, expected);
+    assert_eq!(world.check().0, 0);
 }

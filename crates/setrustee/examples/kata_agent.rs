@@ -15,7 +15,8 @@ use setrustee::{ResourcePath, parse_secret_id};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use uvdevice::{SecretKind, Ultravisor, UvDevice};
+use uvdevice::{Ultravisor, UvDevice};
+use uvtypes::SecretKind;
 
 struct Monotonic(Instant);
 

@@ -2,11 +2,12 @@
 
 use crate::encoding::{base64, from_base64};
 use crate::{Error, PublicHalf};
-use hostkey::{HostKeyHash, TrustedHostKey};
+use hostkey::TrustedHostKey;
 use sehdr::BootTags;
 use serde::{Deserialize, Serialize};
-use uvrequest::attest::{AdditionalData, AttestationFlags, AttestationRequest, MEASUREMENT_SIZE, MeasurementSecrets};
-use uvtypes::Reader;
+use uvrequest::attest::{AdditionalData, AttestationRequest, MEASUREMENT_SIZE, MeasurementSecrets};
+use uvtypes::attestation::AttestationFlags;
+use uvtypes::{HostKeyHash, Reader};
 
 /// Bytes of the key of a measurement.
 pub const MEASUREMENT_KEY_SIZE: usize = 64;
@@ -121,7 +122,7 @@ impl Challenge {
     /// # Errors
     /// [`Error::Request`].
     pub fn host_keys(&self) -> Result<Vec<HostKeyHash>, Error> {
-        uvrequest::attest::key_slots(&self.request).map_err(Error::Request)
+        uvrequest::attest::key_slots(&self.request).map_err(|error| Error::Request(error.into()))
     }
 }
 

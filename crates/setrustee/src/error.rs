@@ -41,7 +41,7 @@ pub enum Error {
     Request(#[source] uvrequest::Error),
     /// An add-secret request is malformed.
     #[error("not an add-secret request that a guest would take")]
-    AddSecretRequest(#[source] uvrequest::Error),
+    AddSecretRequest(#[source] uvrequest::FormatError),
     /// A file is not an RSA key that the verifier can use.
     #[error("not an RSA key in PEM form without a passphrase")]
     NotAnRsaKey,

@@ -7,12 +7,12 @@ use sehdr::BootTags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uvrequest::attest::{MEASUREMENT_SIZE, Response};
+use uvtypes::Cuid;
 
 /// Bytes of the additional data: two host-key hashes.
 pub(crate) const ADDITIONAL_SIZE: usize = 64;
 /// Bytes of the user data: the digest of the runtime data.
 pub(crate) const USER_DATA_SIZE: usize = 64;
-const CUID_SIZE: usize = 16;
 
 /// The evidence of a Secure Execution guest: a JSON object, every field base64.
 ///
@@ -82,7 +82,7 @@ impl Evidence {
             measurement: base64(&self.response.measurement),
             additional_data: base64(&self.response.additional),
             user_data: base64(&self.response.user_data),
-            cuid: base64(&self.response.cuid),
+            cuid: base64(self.response.cuid.as_bytes()),
             encr_measurement_key: base64(&self.encrypted_key),
             encr_request_nonce: base64(&self.encrypted_nonce),
             image_hdr_tags: base64(&boot_tags_bytes(&self.boot_tags)),
@@ -121,14 +121,14 @@ impl Evidence {
             let wrong = Error::FieldSize { field, expected: size.to_string(), found };
             if found == size { Ok(bytes) } else { Err(wrong) }
         };
-        let mut cuid = [0; CUID_SIZE];
-        cuid.copy_from_slice(&sized("cuid", &form.cuid, CUID_SIZE)?);
+        let mut cuid = [0; Cuid::SIZE];
+        cuid.copy_from_slice(&sized("cuid", &form.cuid, Cuid::SIZE)?);
         Ok(Self {
             response: Response {
                 measurement: sized("measurement", &form.measurement, MEASUREMENT_SIZE)?,
                 additional: sized("additional_data", &form.additional_data, ADDITIONAL_SIZE)?,
                 user_data: sized("user_data", &form.user_data, USER_DATA_SIZE)?,
-                cuid,
+                cuid: cuid.into(),
             },
             encrypted_key: bytes("encr_measurement_key", &form.encr_measurement_key)?,
             encrypted_nonce: bytes("encr_request_nonce", &form.encr_request_nonce)?,

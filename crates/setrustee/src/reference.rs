@@ -2,10 +2,10 @@
 
 use crate::Error;
 use crate::encoding::base64;
-use hostkey::HostKeyHash;
 use sehdr::SeHeader;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use uvtypes::HostKeyHash;
 
 /// The names under which the values are registered. Trustee itself defines none for Secure Execution.
 pub(crate) const TAGS: &str = "se_tag";
@@ -26,7 +26,7 @@ pub struct ImageReference {
 impl ImageReference {
     /// The image with this header.
     pub fn new(name: impl Into<String>, header: &SeHeader) -> Self {
-        let host_keys = header.host_key_hashes().iter().copied().map(HostKeyHash).collect();
+        let host_keys = header.host_key_hashes().collect();
         Self { name: name.into(), tag: header.boot_tags().tag, host_keys }
     }
 }
@@ -70,9 +70,9 @@ impl ReferenceValues {
     /// have them: 64 lower-case hex digits.
     pub fn host_keys(&self) -> BTreeSet<String> {
         if self.machines.is_empty() {
-            return self.images.iter().flat_map(|image| &image.host_keys).map(HostKeyHash::to_string).collect();
+            return self.images.iter().flat_map(|image| &image.host_keys).map(|hash| format!("{hash:x}")).collect();
         }
-        self.machines.iter().map(|machine| machine.host_key.to_string()).collect()
+        self.machines.iter().map(|machine| format!("{:x}", machine.host_key)).collect()
     }
 
     /// Machines for which none of the images was made, and images that were made for none of the machines: a guest that
@@ -95,7 +95,7 @@ impl ReferenceValues {
             for host_key in &image.host_keys {
                 let machine = self.machines.iter().find(|machine| machine.host_key == *host_key);
                 let name = machine.map(|machine| format!("  {}", machine.name)).unwrap_or_default();
-                text += &format!("  image_phkh  {host_key}{name}\n");
+                text += &format!("  image_phkh  {host_key:x}{name}\n");
             }
         }
         for host_key in self.host_keys() {
@@ -107,7 +107,7 @@ impl ReferenceValues {
     /// For programs: lists by name, and what each image is.
     pub fn to_json(&self) -> Value {
         let images = self.images.iter().map(|image| {
-            let host_keys: Vec<_> = image.host_keys.iter().map(HostKeyHash::to_string).collect();
+            let host_keys: Vec<_> = image.host_keys.iter().map(|hash| format!("{hash:x}")).collect();
             json!({ "file": image.name, "tag": hex::encode(image.tag), "image_phkh": host_keys })
         });
         json!({ "images": images.collect::<Vec<_>>(), "reference_values": self.by_name() })

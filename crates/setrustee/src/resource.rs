@@ -2,11 +2,12 @@
 
 use crate::{Error, Finding};
 use apbus::{MasterKey, Mkvp};
-use hostkey::HostKeyHash;
 use sehdr::BootTags;
 use serde_yaml::Value;
 use std::fmt;
-use uvrequest::secret::{AddSecretRequestView, SecretId};
+use uvrequest::secret::AddSecretRequestView;
+use uvtypes::HostKeyHash;
+use uvtypes::SecretId;
 
 /// Bytes of a resource that a server takes: 2 MiB, unless its configuration says otherwise.
 pub const MAX_RESOURCE: usize = 2 << 20;
@@ -95,7 +96,7 @@ pub fn mkvp(text: &str) -> Result<Mkvp, Error> {
 /// [`Error::SecretId`].
 pub fn parse_secret_id(text: &str) -> Result<SecretId, Error> {
     let digits = text.trim().trim_matches(['"', '\'']).trim();
-    digits.parse().map_err(|error: uvrequest::Error| Error::SecretId(error.to_string()))
+    digits.parse().map_err(|error: uvtypes::InvalidHex| Error::SecretId(error.to_string()))
 }
 
 /// Name and id of an association secret: what `pvsecret create` writes beside the request.
@@ -183,7 +184,7 @@ impl SecretPair {
         let mut findings = Vec::new();
         let Ok(view) = AddSecretRequestView::parse(&self.request) else { return findings };
         if let Some(name) = identity.name.as_deref() {
-            if ![SecretId::of_name(name), SecretId::spelling(name)].contains(&self.id) {
+            if ![SecretId::of_name(name), SecretId::from_name_bytes(name)].contains(&self.id) {
                 let problem = format!("the id {} is not that of the name '{}'", self.id, apbus::text::shown(name));
                 findings.push(Finding::error(place, problem, "take the YAML file that was written with the request"));
             }
@@ -208,7 +209,7 @@ impl SecretPair {
             ));
         } else {
             findings.extend(without.into_iter().map(|host_key| {
-                let problem = format!("the request has no key slot for the host key {host_key}");
+                let problem = format!("the request has no key slot for the host key {host_key:x}");
                 Finding::warning(place, problem, "it cannot be used on that machine")
             }));
         }
@@ -261,5 +262,80 @@ impl SecretPair {
             None => findings.push(Finding::error(place, "'secret' adds no association secret", advice)),
         }
         findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_a_server_takes() {
+        let path = ResourcePath::parse("vfio_ap/ab/secret").unwrap();
+        assert_eq!((path.to_string().as_str(), path.parts()), ("vfio_ap/ab/secret", ["vfio_ap", "ab", "secret"]));
+        assert_eq!(path.local_fs_name(), "vfio_ap\\x2Fab\\x2Fsecret");
+        let rows = [
+            ("", "found 1"),
+            ("a/b", "found 2"),
+            ("a/b/c/d", "found 4"),
+            ("a//c", "a part is empty"),
+            ("/b/c", "a part is empty"),
+            ("a/../c", "begins with a dot"),
+            ("a/b/.c", "begins with a dot"),
+            ("a/b/c d", "' ' is not a letter"),
+            ("a/b/c\u{1b}", "'\\u{1b}' is not a letter"),
+            ("a/b/\u{e4}", "is not a letter"),
+        ];
+        for (name, part) in rows {
+            let error = ResourcePath::parse(name).expect_err(name).to_string();
+            assert!(error.contains(part), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_read_from_digits_and_from_sysfs() {
+        let expected = Mkvp([0xab; 16]);
+        let digits = "AB".repeat(32);
+        let texts =
+            [format!("0x{digits}\n"), digits[..32].to_owned(), format!("WK CUR: valid 0x{digits}\nWK NEW: empty -")];
+        for text in texts {
+            assert_eq!(mkvp(&text).unwrap(), expected, "{text}");
+        }
+        let rows = [
+            ("", "32 or 64 hex digits"),
+            ("abc", "32 or 64 hex digits"),
+            ("WK CUR: empty -\n", "is not valid"),
+            ("WK CUR: invalid 0xab\n", "is not valid"),
+            ("WK CUR: - -\n", "no pattern"),
+            ("WK NEW: valid 0xab\n", "no pattern"),
+        ];
+        for (text, part) in rows {
+            let error = mkvp(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn identities_are_those_of_association_secrets() {
+        let digits = "ab".repeat(32);
+        let id = SecretId::from([0xab; 32]);
+        let yaml = format!("!Association\nname: n\nid: 0x{digits}\n");
+        let rows =
+            [(yaml.clone(), Some("n")), (format!("\"0x{}\"\n", digits.to_uppercase()), None), (digits.clone(), None)];
+        for (text, name) in rows {
+            let identity = SecretIdentity::parse(&text).unwrap();
+            assert_eq!((identity.name.as_deref(), identity.id), (name, id), "{text}");
+        }
+        for (text, part) in [
+            (yaml.replace("Association", "Retrievable"), "Retrievable, which binds no queue"),
+            (yaml.replace("!Association\n", ""), "no tag"),
+            (yaml.replace("id:", "ident:"), "no 'id'"),
+            (yaml.replace("0xab", "0xgb"), "hexadecimal digits"),
+            ("a: [".to_owned(), "not the name and id"),
+            (digits[1..].to_owned(), "64 hexadecimal digits"),
+        ] {
+            let error = SecretIdentity::parse(&text).expect_err(&text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
     }
 }

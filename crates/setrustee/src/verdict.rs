@@ -2,13 +2,13 @@
 
 use crate::challenge::{MEASUREMENT_KEY_SIZE, NONCE_SIZE};
 use crate::{Challenge, Error, Evidence, MeasurementKeyPair};
-use hostkey::HostKeyHash;
+
 use openssl::memcmp;
 use sehdr::BootTags;
 use serde::Serialize;
 use std::fmt;
 use uvrequest::attest::Response;
-use uvtypes::SecretBox;
+use uvtypes::{Cuid, HostKeyHash, SecretBox};
 
 /// What an evidence is compared with. What is not given is not compared.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Expectations<'a> {
     /// The digest of the runtime data of the session.
     pub runtime_data: Option<[u8; 64]>,
     /// The boot of the guest.
-    pub cuid: Option<[u8; 16]>,
+    pub cuid: Option<Cuid>,
 }
 
 /// A part of an evidence.
@@ -112,7 +112,7 @@ impl Claims {
         let Response { additional, user_data, cuid, .. } = &evidence.response;
         let (image, attestation) = additional.split_at(32.min(additional.len()));
         Self {
-            cuid: hex::encode(cuid),
+            cuid: format!("{cuid:x}"),
             version: 256,
             image_phkh: hex::encode(image),
             attestation_phkh: hex::encode(attestation),
@@ -206,7 +206,8 @@ impl Judge<'_> {
         let asked = self.expected.challenge.and_then(|challenge| challenge.host_keys().ok()).unwrap_or_default();
         for (number, what) in ["opened the image", "opened the request"].into_iter().enumerate() {
             let Some(hash) = should.additional.get_mut(32 * number..32 * (number + 1)) else { continue };
-            let among = |list: &[HostKeyHash]| list.is_empty() || list.iter().any(|host_key| host_key.0[..] == *hash);
+            let among =
+                |list: &[HostKeyHash]| list.is_empty() || list.iter().any(|host_key| host_key.as_bytes() == &*hash);
             let fault = match (among(allowed), number == 0 || among(&asked)) {
                 (false, _) => "is none of the given ones",
                 (true, false) => "is none of those that the challenge was made for",
@@ -215,7 +216,7 @@ impl Judge<'_> {
             let problem = format!("the host key that {what} ({}) {fault}", hex::encode(&*hash));
             let known = if allowed.is_empty() { &asked } else { allowed };
             if let [only] = known.as_slice() {
-                hash.copy_from_slice(&only.0);
+                hash.copy_from_slice(only.as_bytes());
             }
             self.differs(Part::AdditionalData, problem);
         }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use hostkey::{HostKeyDocument, HostKeyHash};
+use hostkey::HostKeyDocument;
 use pvsim::{InProcess, Machine};
 use sehdr::{BootTags, SeHeader};
 use serde_json::{Map, Value, json};
@@ -14,6 +14,7 @@ use std::fs;
 use std::sync::LazyLock;
 use uvdevice::{AttestInput, Ultravisor, UvDevice};
 use uvrequest::attest::Response;
+use uvtypes::HostKeyHash;
 
 /// One exchange between a server and a guest.
 struct Session {
@@ -71,7 +72,7 @@ fn answer(machine: &Machine, challenge: &Challenge, runtime_data: &RuntimeData) 
         measurement: attested.measurement,
         additional: attested.additional,
         user_data: digest.to_vec(),
-        cuid: attested.config_uid,
+        cuid: attested.cuid,
     };
     Evidence::new(challenge, response)
 }
@@ -112,14 +113,15 @@ fn body_of_the_attest_call_is_taken_with_its_runtime_data() {
     }
 }
 
-/// The field as a changeable row of bytes.
-fn field(evidence: &mut Evidence, part: Part) -> Vec<&mut [u8]> {
+/// Lets `change` at each piece of the field, with its number.
+fn for_each_piece(evidence: &mut Evidence, part: Part, mut change: impl FnMut(usize, &mut [u8])) {
     let Evidence { response, encrypted_key, encrypted_nonce, boot_tags } = evidence;
-    match part {
+    let mut cuid = *response.cuid.as_bytes();
+    let pieces: Vec<&mut [u8]> = match part {
         Part::Measurement => vec![&mut response.measurement],
         Part::AdditionalData => vec![&mut response.additional],
         Part::UserData => vec![&mut response.user_data],
-        Part::Cuid => vec![&mut response.cuid],
+        Part::Cuid => vec![&mut cuid],
         Part::EncrMeasurementKey => vec![encrypted_key],
         Part::EncrRequestNonce => vec![encrypted_nonce],
         Part::ImageHdrTags => vec![
@@ -128,7 +130,18 @@ fn field(evidence: &mut Evidence, part: Part) -> Vec<&mut [u8]> {
             &mut boot_tags.tweak_list_digest,
             &mut boot_tags.tag,
         ],
-    }
+    };
+    pieces.into_iter().enumerate().for_each(|(number, piece)| change(number, piece));
+    response.cuid = cuid.into();
+}
+
+/// Changes `bits` of one byte of one piece of the field.
+fn change(evidence: &mut Evidence, part: Part, piece: usize, at: usize, bits: u8) {
+    for_each_piece(evidence, part, |number, bytes| {
+        if number == piece {
+            bytes[at] ^= bits;
+        }
+    });
 }
 
 #[test]
@@ -136,12 +149,12 @@ fn every_changed_byte_is_refused_with_its_field() {
     let session = &*SESSION;
     let mut changes = 0;
     for part in Part::ALL {
-        let pieces = field(&mut session.evidence.clone(), part).len();
-        for piece in 0..pieces {
-            let size = field(&mut session.evidence.clone(), part)[piece].len();
+        let mut sizes = Vec::new();
+        for_each_piece(&mut session.evidence.clone(), part, |_, bytes| sizes.push(bytes.len()));
+        for (piece, size) in sizes.into_iter().enumerate() {
             for at in 0..size {
                 let mut changed = session.evidence.clone();
-                field(&mut changed, part)[piece][at] ^= 1 << (at % 8);
+                change(&mut changed, part, piece, at, 1 << (at % 8));
                 let verdict = session.judge(&changed);
                 let parts: Vec<_> = verdict.differences.iter().map(|difference| difference.part).collect();
                 // Measurement and CUID stand in one equation: nothing tells which of them was changed.
@@ -163,7 +176,7 @@ fn every_changed_byte_is_refused_also_by_those_who_know_the_image_alone() {
     for part in Part::ALL {
         for at in (0..16).step_by(5) {
             let mut changed = session.evidence.clone();
-            field(&mut changed, part)[0][at] ^= 0x40;
+            change(&mut changed, part, 0, at, 0x40);
             let verdict = verify(&changed, &session.rsa, &least).unwrap();
             assert!(!verdict.is_verified(), "{part:?}, byte {at}");
             assert!(named(&verdict.differences).contains(&part), "{part:?}, byte {at}: {verdict:?}");
@@ -262,9 +275,9 @@ fn other_session_other_pair_and_other_machine_are_named() {
         verdict.differences.iter().map(|difference| difference.part).collect()
     };
     assert_eq!(parts(&expected, &session.rsa), [Part::UserData]);
-    let expected = Expectations { host_keys: vec![HostKeyHash([7; 32])], ..session.expected() };
+    let expected = Expectations { host_keys: vec![HostKeyHash::sha256([7; 32])], ..session.expected() };
     assert_eq!(parts(&expected, &session.rsa), [Part::AdditionalData; 2]);
-    let expected = Expectations { cuid: Some([7; 16]), ..session.expected() };
+    let expected = Expectations { cuid: Some([7; 16].into()), ..session.expected() };
     assert_eq!(parts(&expected, &session.rsa), [Part::Cuid]);
     let pair = MeasurementKeyPair::of_bits(2048).unwrap();
     assert_eq!(parts(&session.expected(), &pair), [Part::EncrMeasurementKey, Part::EncrRequestNonce]);

@@ -1,6 +1,6 @@
 //! The examples for those who write agents and key brokers, run against the simulator.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use hostkey::HostKeyDocument;
 use pvsim::{Front, Machine, ap};
@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use uvrequest::secret::{AddSecretRequest, GuestSecret, SecretId};
+use uvrequest::secret::{AddSecretRequest, GuestSecret};
+use uvtypes::SecretId;
 
 /// Cargo builds examples along with all tests, but not along with this one alone.
 static BUILT: LazyLock<()> = LazyLock::new(|| {
@@ -102,7 +103,7 @@ fn broker_verifies_an_answer_and_refuses_a_changed_one() {
         measurement: attested.measurement,
         additional: attested.additional,
         user_data: vec![9; 64],
-        cuid: attested.config_uid,
+        cuid: attested.cuid,
     };
     let mut evidence = Evidence::new(&challenge, response);
     let put = |name: &str, bytes: &[u8]| fs::write(scratch.path().join(name), bytes).unwrap();

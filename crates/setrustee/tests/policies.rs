@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use hostkey::HostKeyHash;
 use regorus::{Engine, Value};
 use serde_json::json;
 use setrustee::lint::{Kind, kind, lint};
@@ -10,14 +9,15 @@ use setrustee::{
     ImageReference, Lists, MachineReference, ReferenceValues, Severity, TRUST_CLAIMS, attestation_policy,
     resource_policy,
 };
+use uvtypes::HostKeyHash;
 
 fn values() -> ReferenceValues {
     let image = |name: &str, tag, hosts: &[u8]| ImageReference {
         name: name.into(),
         tag: [tag; 16],
-        host_keys: hosts.iter().map(|host| HostKeyHash([*host; 32])).collect(),
+        host_keys: hosts.iter().map(|host| HostKeyHash::sha256([*host; 32])).collect(),
     };
-    let machine = |name: &str, host| MachineReference { name: name.into(), host_key: HostKeyHash([host; 32]) };
+    let machine = |name: &str, host| MachineReference { name: name.into(), host_key: HostKeyHash::sha256([host; 32]) };
     let images = vec![image("old.img", 0xa1, &[1, 2]), image("new\n.img", 0xa2, &[1, 2, 3])];
     ReferenceValues::new(images, vec![machine("one.crt", 1), machine("two.crt", 2)]).unwrap()
 }
@@ -110,9 +110,9 @@ fn strangers_are_named() {
     let image = |tag, host| ImageReference {
         name: format!("{tag}.img"),
         tag: [tag; 16],
-        host_keys: vec![HostKeyHash([host; 32])],
+        host_keys: vec![HostKeyHash::sha256([host; 32])],
     };
-    let machine = |host| MachineReference { name: format!("{host}.crt"), host_key: HostKeyHash([host; 32]) };
+    let machine = |host| MachineReference { name: format!("{host}.crt"), host_key: HostKeyHash::sha256([host; 32]) };
     let values = ReferenceValues::new(vec![image(1, 1), image(2, 2)], vec![machine(1), machine(3)]).unwrap();
     let expected = ["no image has a key slot for '3.crt'", "'2.img' has a key slot for none of the host keys"];
     assert_eq!(values.strangers(), expected);

@@ -2,9 +2,9 @@
 
 use super::Finding;
 use crate::shared::system::System;
-use apbus::text::shown;
 use std::fs;
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown;
 
 /// Where the distributions of our users keep the root certificates that OpenSSL trusts.
 const ROOTS: [&str; 3] = ["etc/ssl/certs", "etc/pki/tls/certs", "var/lib/ca-certificates/openssl"];
@@ -47,7 +47,7 @@ fn guest(root: &Path, findings: &mut Vec<Finding>) {
     match text(root, "sys/firmware/uv/query/facilities") {
         Some(words) => {
             let first = words.lines().next().unwrap_or_default();
-            findings.push(Finding::good("facilities", shown(first).to_string()));
+            findings.push(Finding::good("facilities", shown(first)));
         }
         None => findings.push(Finding::missing(
             "facilities",
@@ -61,12 +61,12 @@ fn guest(root: &Path, findings: &mut Vec<Finding>) {
         return;
     }
     let features = text(root, "sys/bus/ap/features").unwrap_or_default();
-    if features.split_whitespace().any(|word| word == "SB") {
+    if features.split_whitespace().any(|word| word == "APSB") {
         findings.push(Finding::good("AP bus", format!("features {}", shown(&features))));
     } else {
         findings.push(Finding::missing(
             "AP bus",
-            format!("features '{}', without SB", shown(&features)),
+            format!("features '{}', without APSB", shown(&features)),
             "queues cannot be bound: the host must offer the facility, and the kernel of the guest know it",
         ));
     }
@@ -117,7 +117,7 @@ fn cache(system: &System) -> Finding {
         return Finding::missing("CRL cache", "there is no folder for it", "set HOME or XDG_CACHE_HOME");
     };
     let folder = cache.join("crl");
-    let shown = shown(&folder.to_string_lossy()).to_string();
+    let shown = shown(&folder.to_string_lossy());
     match fs::read_dir(&folder) {
         Ok(entries) => Finding::good("CRL cache", format!("{} lists in {shown}", entries.count())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -134,7 +134,7 @@ fn text(root: &Path, path: &str) -> Option<String> {
 
 fn names(folder: &Path, accept: impl Fn(&str) -> bool) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.map(|entry| shown(&entry.file_name().to_string_lossy()).to_string());
+    let names = entries.map(|entry| shown(&entry.file_name().to_string_lossy()));
     let mut names: Vec<_> = names.filter(|name| accept(name)).collect();
     names.sort();
     names

@@ -44,7 +44,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         system.print(&format!("{text}\n"))?;
     } else {
         // Without a line end: a guest returns it byte by byte.
-        output::write(&args.output, text.as_bytes(), Privacy::Public, "the challenge")?;
+        output::write(&args.output, text.as_bytes(), Privacy::Public, "the challenge", system)?;
     }
     Ok(Outcome::Done)
 }

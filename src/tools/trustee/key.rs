@@ -3,7 +3,7 @@
 use super::now;
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::input;
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::output::{self, Outputs, Privacy};
 use crate::shared::system::System;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -53,12 +53,12 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         }
     }
     let (key, made) = load_or_make(&args.key)?;
-    let mut files = Vec::new();
+    let mut files = Outputs::default();
     if made {
-        files.push(Staged::new(&args.key, key.to_pem()?.expose(), Privacy::Secret, "the private key")?);
+        files.add(&args.key, key.to_pem()?.expose(), Privacy::Secret, "the private key")?;
     }
     if let Some(path) = &args.public {
-        files.push(Staged::new(path, &key.public_pem()?, Privacy::Public, "the public key")?);
+        files.add(path, &key.public_pem()?, Privacy::Public, "the public key")?;
     }
     if let Some(path) = &args.token {
         let token = key.token(&TokenClaims {
@@ -69,9 +69,9 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
             lifetime: args.lifetime,
         });
         let token = token.context("Cannot make a token")?;
-        files.push(Staged::new(path, token.expose().as_bytes(), Privacy::Secret, "the token")?);
+        files.add(path, token.expose().as_bytes(), Privacy::Secret, "the token")?;
     }
-    output::publish_all(files)?;
+    files.publish(system)?;
     if made {
         system.warn(&format!("Successfully made the key '{}'", args.key.display()));
     }

@@ -98,7 +98,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     if args.output == Path::new("-") {
         system.print(&text)?;
     } else {
-        output::write(&args.output, text.as_bytes(), Privacy::Public, "the policy")?;
+        output::write(&args.output, text.as_bytes(), Privacy::Public, "the policy", system)?;
     }
     Ok(Outcome::Done)
 }

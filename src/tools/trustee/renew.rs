@@ -16,8 +16,8 @@ use setrustee::verifier::HEADER;
 use setrustee::{Lists, ReferenceValues, SecretIdentity, SecretPair, attestation_policy, resource_policy};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use uvrequest::secret::{AddSecretRequest, GuestSecret, SecretId};
-use uvtypes::SecretBox;
+use uvrequest::secret::{AddSecretRequest, GuestSecret};
+use uvtypes::{HostKeyHash, SecretBox, SecretId};
 
 /// Go over to a rebuilt image
 ///
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     system.finish()?;
     // Everything that can fail before anything is changed.
     let host_keys = args.host_keys.load("secrets", system)?;
-    let fits = |key: &TrustedHostKey| new.parsed.host_key_hashes().contains(&key.hash().0);
+    let fits = |key: &TrustedHostKey| new.parsed.host_key_hashes().any(|hash| hash == key.hash());
     if !host_keys.iter().any(fits) {
         let image = new.path.display();
         return Err(
@@ -93,7 +93,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     } else if let Some(folder) = &args.output {
         write(&pairs, |path| folder.join(path.parts().iter().collect::<PathBuf>()), system)?;
     }
-    output::write(&args.dir.join(HEADER), &header, Privacy::Public, "SE header")?;
+    output::write(&args.dir.join(HEADER), &header, Privacy::Public, "SE header", system)?;
     system.warn("Successfully went over to the new image. When its guests run: '--retire'");
     Ok(Outcome::Done)
 }
@@ -112,17 +112,18 @@ fn retire(args: &Arguments, only: &Header, system: &mut System) -> Result<Outcom
 
 fn plan(args: &Arguments, old: &Header, new: &Header, known: &[Known]) -> String {
     let tag = |header: &Header| hex::encode(header.parsed.boot_tags().tag);
+    let has_slot = |header: &Header, hash: &HostKeyHash| header.parsed.host_key_hashes().any(|slot| slot == *hash);
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "1. allow both tag {} (now) and tag {} ('{}')", tag(old), tag(new), new.path.display());
-    for hash in new.parsed.host_key_hashes().iter().filter(|hash| !old.parsed.host_key_hashes().contains(hash)) {
-        let _ = writeln!(text, "   new key slot  {}", hex::encode(hash));
+    for hash in new.parsed.host_key_hashes().filter(|hash| !has_slot(old, hash)) {
+        let _ = writeln!(text, "   new key slot  {hash:x}");
     }
-    for hash in old.parsed.host_key_hashes().iter().filter(|hash| !new.parsed.host_key_hashes().contains(hash)) {
-        let _ = writeln!(text, "   lost key slot {}", hex::encode(hash));
+    for hash in old.parsed.host_key_hashes().filter(|hash| !has_slot(new, hash)) {
+        let _ = writeln!(text, "   lost key slot {hash:x}");
     }
     for secret in known {
-        let (name, mkvp) = (apbus::text::shown(&secret.name), apbus::text::shown(&secret.mkvp));
+        let (name, mkvp) = (uvtypes::text::shown(&secret.name), uvtypes::text::shown(&secret.mkvp));
         let _ = writeln!(text, "2. new request for the secret '{name}' of the master key {mkvp}");
     }
     let _ = writeln!(text, "3. replace '{}'", args.dir.join(HEADER).display());
@@ -167,7 +168,7 @@ impl Arguments {
         for (name, text) in
             [("attestation-policy.rego", attestation.as_str()), ("resource-policy.rego", resource_policy())]
         {
-            output::write(&folder.join(name), text.as_bytes(), Privacy::Public, "the policy")?;
+            output::write(&folder.join(name), text.as_bytes(), Privacy::Public, "the policy", system)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::{load_headers, outcome, read_text, refuse_errors};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::host_keys::load_document;
 use crate::shared::input;
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::output::{Outputs, Privacy};
 use crate::shared::system::System;
 use anyhow::{Context, bail, ensure};
 use apbus::Mkvp;
@@ -161,8 +161,8 @@ pub(super) fn write(
     place: impl Fn(&setrustee::ResourcePath) -> PathBuf,
     system: &mut System,
 ) -> anyhow::Result<()> {
-    let mut staged = Vec::new();
-    let mut same = 0;
+    let mut outputs = Outputs::default();
+    let (mut new, mut same) = (0, 0);
     for (path, bytes) in pairs.iter().flat_map(SecretPair::resources) {
         let file = place(&path);
         if fs::read(&file).is_ok_and(|old| old == bytes) {
@@ -172,10 +172,10 @@ pub(super) fn write(
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).with_context(|| format!("Cannot make the folder '{}'", folder.display()))?;
         }
-        staged.push(Staged::new(&file, &bytes, Privacy::Public, "the resource")?);
+        outputs.add(&file, &bytes, Privacy::Public, "the resource")?;
+        new += 1;
     }
-    let new = staged.len();
-    output::publish_all(staged)?;
+    outputs.publish(system)?;
     system.warn(&format!("Successfully wrote {new} resources; {same} were there already"));
     Ok(())
 }

@@ -25,6 +25,7 @@ pub(super) struct ServerArgs {
 }
 
 /// What is sent.
+#[cfg_attr(not(feature = "network"), expect(dead_code, reason = "never read without network code"))]
 pub(super) enum Body {
     /// A message.
     Json(serde_json::Value),

@@ -4,13 +4,11 @@ use super::folder::{self, Staging};
 use super::{Header, load_header, now, outcome, read_text};
 use crate::shared::cli::Format;
 use crate::shared::error::{Failure, Outcome};
-use crate::shared::host_keys::HostKeyArgs;
+use crate::shared::host_keys::{Bundle, HostKeyArgs};
 use crate::shared::input;
 use crate::shared::system::System;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, FromArgMatches};
-use hostkey::{CertificateFile, current_crls};
-use openssl::x509::X509;
 use setrustee::verifier::{
     CERTIFICATES, CRLS, DEFAULT_BASE, HEADER, HOST_KEY_DOCUMENTS, ROOT_CA, RSA_PRIVATE, RSA_PUBLIC, Report, check,
     environment,
@@ -158,37 +156,23 @@ fn make(args: &Arguments, system: &mut System) -> anyhow::Result<()> {
     }
     let header = load_header(image, system)?;
     let group = args.group.as_deref().map(folder::group).transpose()?;
-    let bundle = host_keys.bundle(system)?;
+    let bundle = Bundle::collect(host_keys, system)?;
     let staging = Staging::begin(&args.dir, group)?;
-    let parse = |pem: &[u8]| -> anyhow::Result<Vec<X509>> { Ok(CertificateFile::parse(pem)?.certificates) };
-    let mut certificates = Vec::new();
     for (number, pem) in bundle.documents.iter().enumerate() {
         let name = host_keys.documents().get(number).and_then(|path| path.file_name());
         let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         // Documents of several folders may have one name.
         staging.add(&format!("{HOST_KEY_DOCUMENTS}/{:03}-{}.pem", number + 1, plain(&name)), pem)?;
-        certificates.extend(parse(pem)?);
     }
     let mut seen = BTreeSet::new();
     for pem in &bundle.certificates {
         // The same signing key twice is two for the verifier.
         if seen.insert(pem.clone()) {
             staging.add(&format!("{CERTIFICATES}/{:03}.pem", seen.len()), pem)?;
-            certificates.extend(parse(pem)?);
         }
     }
-    let (now, mut crls) = (now(system)?, BTreeSet::new());
-    for pem in &bundle.crls {
-        let is_current = certificates.iter().any(|certificate| !current_crls(pem, certificate, now).is_empty());
-        let is_roots = bundle
-            .root
-            .as_deref()
-            .map(parse)
-            .transpose()?
-            .is_some_and(|roots| roots.iter().any(|root| !current_crls(pem, root, now).is_empty()));
-        if (is_current || is_roots) && crls.insert(pem.clone()) {
-            staging.add(&format!("{CRLS}/{:03}.pem", crls.len()), pem)?;
-        }
+    for (number, pem) in bundle.crls.iter().enumerate() {
+        staging.add(&format!("{CRLS}/{:03}.pem", number + 1), pem)?;
     }
     if let Some(root) = &bundle.root {
         staging.add(ROOT_CA, root)?;

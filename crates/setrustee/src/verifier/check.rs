@@ -4,12 +4,12 @@ use super::environment::check_environment;
 use super::expiry::Expiry;
 use super::{CERTIFICATES, CRLS, HEADER, HOST_KEY_DOCUMENTS, ROOT_CA, RSA_PRIVATE, RSA_PUBLIC};
 use crate::{Error, Finding, MeasurementKeyPair, PublicHalf, RSA_BITS, Severity};
-use hostkey::{CertificateFile, Evidence, HostKeyDocument, Roots, Source, Verifier};
+use hostkey::{CertificateFile, Evidence, HostKeyDocument, Roots, Sourced, Verifier};
 use openssl::x509::{X509, X509Crl};
 use sehdr::{SeHeader, Search};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Key slots of an attestation request, at most.
@@ -247,7 +247,7 @@ impl Folder {
         documents
     }
 
-    fn certificates(&self, report: &mut Report) -> Vec<Source<X509>> {
+    fn certificates(&self, report: &mut Report) -> Vec<Sourced<X509>> {
         let mut certificates = Vec::new();
         for entry in self.files(CERTIFICATES) {
             match CertificateFile::parse(&entry.bytes) {
@@ -256,7 +256,7 @@ impl Folder {
                 }
                 Ok(file) => {
                     let items = file.certificates.into_iter();
-                    certificates.extend(items.map(|item| Source { file: entry.path.clone(), item }));
+                    certificates.extend(items.map(|item| Sourced { origin: entry.path.clone(), item }));
                 }
                 Err(error) => report.error(&entry.path, error.to_string(), "replace the file"),
             }
@@ -264,12 +264,12 @@ impl Folder {
         certificates
     }
 
-    fn crls(&self, report: &mut Report) -> Vec<Source<X509Crl>> {
+    fn crls(&self, report: &mut Report) -> Vec<Sourced<Arc<X509Crl>>> {
         let mut crls = Vec::new();
         for entry in self.files(CRLS) {
             match CertificateFile::parse(&entry.bytes) {
                 Ok(file) if !file.crls.is_empty() => {
-                    crls.extend(file.crls.into_iter().map(|item| Source { file: entry.path.clone(), item }));
+                    crls.extend(file.crls.into_iter().map(|item| Sourced { origin: entry.path.clone(), item }));
                 }
                 Ok(_) => report.error(&entry.path, "there is no CRL in it: it stops all attestation", "remove it"),
                 Err(error) => {
@@ -289,7 +289,7 @@ impl Folder {
         match CertificateFile::parse(&entry.bytes) {
             Ok(file) if !file.certificates.is_empty() => {
                 let items = file.certificates.into_iter();
-                Roots::Given(items.map(|item| Source { file: ROOT_CA.to_owned(), item }).collect())
+                Roots::Given(items.map(|item| Sourced { origin: ROOT_CA.to_owned(), item }).collect())
             }
             Ok(_) => {
                 report.error(ROOT_CA, "there is no certificate in it", "replace the file");
@@ -312,13 +312,12 @@ impl Folder {
         }
         let keys: Vec<_> = certificates.iter().filter(|source| hostkey::is_signing_key(&source.item)).collect();
         if keys.len() > 1 {
-            let files: Vec<_> = keys.iter().map(|source| source.file.as_str()).collect();
+            let files: Vec<_> = keys.iter().map(|source| source.origin.as_str()).collect();
             let problem =
                 format!("there are {} IBM Z signing keys ({}); expected exactly one", keys.len(), files.join(", "));
             report.error(CERTIFICATES, problem, "remove the others, also copies of the same one");
         }
-        let failures = BTreeMap::new();
-        match Verifier::new(Evidence { certificates, crls, roots, failures }, now) {
+        match Verifier::new(&Evidence { certificates, crls, roots }, now) {
             // Said above: several different ones.
             Err(hostkey::Error::SeveralSigningKeys { .. }) => {}
             Err(error) => {
@@ -353,8 +352,8 @@ fn advice_for(error: &hostkey::Error) -> &'static str {
 
 fn list_ends(
     documents: &[(String, HostKeyDocument)],
-    certificates: &[Source<X509>],
-    crls: &[Source<X509Crl>],
+    certificates: &[Sourced<X509>],
+    crls: &[Sourced<Arc<X509Crl>>],
     roots: &Roots,
     now: i64,
     report: &mut Report,
@@ -362,38 +361,36 @@ fn list_ends(
     for (file, document) in documents {
         report.expiries.push(Expiry::new(file, "host-key document", document.certificate().not_after(), now)?);
     }
-    for Source { file, item } in certificates {
-        report.expiries.push(Expiry::new(file, "certificate", item.not_after(), now)?);
+    for Sourced { origin, item } in certificates {
+        report.expiries.push(Expiry::new(origin, "certificate", item.not_after(), now)?);
     }
     if let Roots::Given(roots) = roots {
-        for Source { file, item } in roots {
-            report.expiries.push(Expiry::new(file, "root CA", item.not_after(), now)?);
+        for Sourced { origin, item } in roots {
+            report.expiries.push(Expiry::new(origin, "root CA", item.not_after(), now)?);
         }
     }
-    for Source { file, item } in crls {
+    for Sourced { origin, item } in crls {
         if let Some(next_update) = item.next_update() {
-            report.expiries.push(Expiry::new(file, "CRL", next_update, now)?);
+            report.expiries.push(Expiry::new(origin, "CRL", next_update, now)?);
         }
     }
     Ok(())
 }
 
 fn check_slots(header: &SeHeader, documents: &[(String, HostKeyDocument)], report: &mut Report) {
-    let file_of = |hash: &[u8; 32]| documents.iter().find(|(_, document)| document.hash().0 == *hash);
+    let file_of = |hash| documents.iter().find(|(_, document)| document.hash() == hash);
     for hash in header.host_key_hashes() {
         let file = file_of(hash).map(|(file, _)| file.clone());
         if file.is_none() {
-            let problem = format!(
-                "the key slot {} is for a machine without a host-key document in '{HOST_KEY_DOCUMENTS}'",
-                hex::encode(hash)
-            );
+            let problem =
+                format!("the key slot {hash:x} is for a machine without a host-key document in '{HOST_KEY_DOCUMENTS}'");
             report.warning(HEADER, problem, "guests on that machine cannot attest: add its document");
         }
-        report.slots.push(Slot { image_phkh: hex::encode(hash), file });
+        report.slots.push(Slot { image_phkh: format!("{hash:x}"), file });
     }
     for (file, document) in documents {
-        if !header.host_key_hashes().contains(&document.hash().0) {
-            let problem = format!("the header has no key slot for this machine ({})", document.hash());
+        if !header.host_key_hashes().any(|hash| hash == document.hash()) {
+            let problem = format!("the header has no key slot for this machine ({:x})", document.hash());
             report.warning(file, problem, "the image does not start there: build it with this document too");
         }
     }
