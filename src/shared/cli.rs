@@ -5,8 +5,10 @@ use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::Level;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use uvtypes::text::escaped;
 
 /// Parses `args` (the tool's name first). `usage_status` is the tool's exit code for a wrong command line.
 /// `Err(Ok(_))` is help or a version that was asked for and printed.
@@ -18,6 +20,7 @@ pub(crate) fn parse<T: CommandFactory + FromArgMatches>(
     let command = T::command();
     // Help shows the tool's name, not the path it was installed at.
     let args = std::iter::once(OsString::from(command.get_name())).chain(args.iter().skip(1).cloned());
+    let given: Vec<_> = args.clone().collect();
     let error = match command.try_get_matches_from(args).and_then(|matches| T::from_arg_matches(&matches)) {
         Ok(parsed) => return Ok(parsed),
         Err(error) => error,
@@ -25,7 +28,16 @@ pub(crate) fn parse<T: CommandFactory + FromArgMatches>(
     let text = error.render().to_string();
     Err(match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => system.print(&text).map(|()| Outcome::Done),
-        _ => Err(Failure::usage(usage_status, text)),
+        _ => Err(Failure::usage(usage_status, without_lines_of_arguments(text, &given))),
+    })
+}
+
+/// `text` with the arguments that it quotes escaped: names of files come from others, and may have lines of their own.
+fn without_lines_of_arguments(text: String, arguments: &[OsString]) -> String {
+    let arguments = arguments.iter().map(|argument| argument.to_string_lossy());
+    arguments.fold(text, |text, argument| match escaped(&argument) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(plain) => text.replace(&*argument, &plain),
     })
 }
 

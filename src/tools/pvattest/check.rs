@@ -157,7 +157,10 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Format::Json => format!("{:#}\n", serde_json::to_value(&findings)?),
     };
     if output == Path::new("-") {
-        system.print(&text)?;
+        match args.format {
+            Format::Yaml => system.print(&text)?,
+            Format::Json => system.print_json(&text)?,
+        }
         system.finish()?;
     } else {
         output::write(output, text.as_bytes(), Privacy::Public, "the result")?;

@@ -74,7 +74,10 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     }
     match args.output.as_deref() {
         Some(path) if path == Path::new("-") => {
-            system.print(&text)?;
+            match args.format {
+                Format::Yaml => system.print(&text)?,
+                Format::Json => system.print_json(&text)?,
+            }
             system.finish()?;
         }
         Some(path) => files.push(Staged::new(path, text.as_bytes(), Privacy::Public, "the result")?),
