@@ -5,7 +5,6 @@ use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::Level;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use uvtypes::text::escaped;
@@ -23,22 +22,20 @@ pub(crate) fn parse<T: CommandFactory + FromArgMatches>(
     let given: Vec<_> = args.clone().collect();
     let error = match command.try_get_matches_from(args).and_then(|matches| T::from_arg_matches(&matches)) {
         Ok(parsed) => return Ok(parsed),
-        Err(error) => error,
+        Err(error) => quoting_fit_text(error, T::command(), &given),
     };
     let text = error.render().to_string();
     Err(match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => system.print(&text).map(|()| Outcome::Done),
-        _ => Err(Failure::usage(usage_status, without_lines_of_arguments(text, &given))),
+        _ => Err(Failure::usage(usage_status, text)),
     })
 }
 
-/// `text` with the arguments that it quotes escaped: names of files come from others, and may have lines of their own.
-fn without_lines_of_arguments(text: String, arguments: &[OsString]) -> String {
-    let arguments = arguments.iter().map(|argument| argument.to_string_lossy());
-    arguments.fold(text, |text, argument| match escaped(&argument) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(plain) => text.replace(&*argument, &plain),
-    })
+/// The error that clap has for the same command line without what would steer a terminal or start a line: it quotes
+/// arguments, and names of files come from others.
+fn quoting_fit_text(error: clap::Error, command: clap::Command, arguments: &[OsString]) -> clap::Error {
+    let fit = arguments.iter().map(|argument| escaped(&argument.to_string_lossy()).into_owned());
+    command.try_get_matches_from(fit).err().unwrap_or(error)
 }
 
 /// A wrong combination of the arguments of `subcommand` that clap cannot see by itself.

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Sets a title, clears the screen, colours, turns the direction, hides, and starts lines of its own.
 const HOSTILE: &str =
-    "x\u{1b}]0;PWN\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{200b}\u{2028}\u{feff}\r\nHost-key documents verified.\n";
+    "x\u{1b}]0;PWN\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{200b}\u{2028}\u{feff}\r\nAll is well, says nobody.\n";
 
 /// Nothing of that is in what a command printed.
 #[track_caller]
@@ -22,7 +22,7 @@ pub(crate) fn is_fit(what: &str, run: &Run) {
             c.is_control() && c != '\n' && c != '\t' || ['\u{202e}', '\u{200b}', '\u{2028}', '\u{feff}'].contains(&c)
         };
         assert!(!text.contains(steers), "{what}, {stream}: {text:?}");
-        assert!(!text.lines().any(|line| line == "Host-key documents verified."), "{what}, {stream}: {text}");
+        assert!(!text.lines().any(|line| line == "All is well, says nobody."), "{what}, {stream}: {text}");
     }
 }
 
@@ -138,9 +138,7 @@ fn certificates_and_crls() {
                 ("pvverify", &["--format", "json"]),
             ] {
                 let run = scratch.run(tool, &with(words));
-                if run.status != 0 || words.contains(&"--explain") {
-                    is_fit(&format!("{tool} {words:?} {document:?} {crl}"), &run);
-                }
+                is_fit(&format!("{tool} {words:?} {document:?} {crl}"), &run);
             }
             let mut create = with(&["create", "-vvv"]);
             create.extend(["--hdr", "se.hdr", "-o", "request", "meta"].map(str::to_owned));
