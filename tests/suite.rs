@@ -28,10 +28,14 @@ mod guest; // tests/guest.yaml: what happens in a guest, with the ultravisor's s
 mod help; // snapshot of every help text
 #[path = "suite/inspect.rs"]
 mod inspect; // every kind of file, explained
+#[path = "suite/machine/kills.rs"]
+mod kills; // killed between any two system calls
 #[path = "suite/man_pages.rs"]
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/machine/memory.rs"]
 mod memory; // no secret is left in memory
+#[path = "suite/outputs.rs"]
+mod outputs; // what is in the way of outputs, and several of them
 #[path = "suite/pvapconfig.rs"]
 mod pvapconfig; // queues of a simulated AP bus
 #[path = "suite/pvapconfig_trouble.rs"]

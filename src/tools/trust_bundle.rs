@@ -40,6 +40,11 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     if args.host_keys.no_verify() {
         return Err(anyhow!("'--no-verify' makes no sense here: there would be nothing to collect").into());
     }
+    let folder = args.output.to_string_lossy();
+    if folder.contains(',') {
+        let problem = format!("'{folder}' has a comma: the options of the tools take it for the end of a name");
+        return Err(anyhow!(problem).into());
+    }
     let bundle = args.host_keys.bundle(system)?;
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("Cannot make the folder '{}'", args.output.display()))?;
@@ -50,7 +55,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     for (name, option, contents) in parts {
         for (number, content) in contents.iter().enumerate() {
             let path = args.output.join(format!("{name}-{}.pem", number + 1));
-            options.push_str(&format!("{option} '{}' ", path.display()));
+            options.push_str(&format!("{option} {} ", quoted(&path)));
             outputs.add(&path, content, Privacy::Public, "the bundle")?;
         }
     }
@@ -59,4 +64,23 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     outputs.publish(system)?;
     system.warn(&format!("Successfully wrote the bundle to '{}'", args.output.display()));
     Ok(Outcome::Done)
+}
+
+/// As a shell reads it back.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shells_read_names_back() {
+        for name in ["plain", "with blank", "it's", "tb'; touch X; '", "$HOME `id` \\ \"", "-n"] {
+            let script = format!("printf %s {}", quoted(Path::new(name)));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), name);
+        }
+    }
 }
