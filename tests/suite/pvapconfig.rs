@@ -454,7 +454,7 @@ fn what_others_put_in_place_of_the_lock_file_stops_nobody() {
 #[test]
 fn a_killed_one_that_nobody_waited_for_stops_nobody() {
     let guest = ApGuest::new(&INVENTORY.replace("{mk: A}", "{mk: A, assoc_ms: 4000}"), CONFIG);
-    let mut first = guest.command("pvapconfig", &["config.yaml"]).spawn().unwrap();
+    let mut first = guest.installed("pvapconfig", &["config.yaml"]).spawn().unwrap();
     while guest.writes() == 0 {
         std::thread::yield_now();
     }
