@@ -15,6 +15,7 @@ const OUTPUTS: [&str; 2] = ["request", "arpk"];
 
 /// Follows the command and kills it when it is about to make its system call number `call`, from 0; gives the numbers of
 /// the calls that it made. None where processes cannot be traced.
+#[expect(clippy::zombie_processes, reason = "waited for by its id, as the one who traces it")]
 fn followed(scratch: &Scratch, call: usize) -> Option<Vec<i64>> {
     let link = scratch.link_tool(OsStr::new("pvattest"));
     let mut command = Command::new("sh");
