@@ -29,8 +29,14 @@ pub(crate) fn open_to_all() -> Scratch {
     let scratch = workstation();
     scratch.write("img", pvsim::image::image(&scratch.read("se.hdr"), 2, false).unwrap());
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_pvtools"), scratch.join("pvtools")).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_pvtools"), &scratch.join("pvtools"));
     scratch
+}
+
+/// By another process: what this one has open for writing, another test's program may inherit, and then the copy cannot
+/// be run.
+pub(crate) fn copy_program(from: &str, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
 
 /// `line` run as the user `uid`: the first word is the tool.

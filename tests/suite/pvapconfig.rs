@@ -474,7 +474,7 @@ fn a_living_pvapconfig_of_s390_tools_is_respected() {
     let guest = ApGuest::new(INVENTORY, CONFIG);
     // A program of that name that lives.
     let other = guest.scratch.join("pvapconfig");
-    fs::copy("/bin/sleep", &other).unwrap();
+    crate::outputs::copy_program("/bin/sleep", &other);
     let mut other = std::process::Command::new(other).arg("1000").spawn().unwrap();
     fs::write(guest.lock_file(), other.id().to_string()).unwrap();
     guest.configure(&[]).refuses(1, &["pvapconfig of s390-tools is running already", &other.id().to_string()]);
