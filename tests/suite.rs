@@ -32,10 +32,14 @@ mod help; // snapshot of every help text
 mod hostile_text; // text from outside that would steer a terminal
 #[path = "suite/inspect.rs"]
 mod inspect; // every kind of file, explained
+#[path = "suite/machine/kills.rs"]
+mod kills; // killed between any two system calls
 #[path = "suite/man_pages.rs"]
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/machine/memory.rs"]
 mod memory; // no secret is left in memory
+#[path = "suite/outputs.rs"]
+mod outputs; // what is in the way of outputs, and several of them
 #[path = "suite/pvapconfig.rs"]
 mod pvapconfig; // queues of a simulated AP bus
 #[path = "suite/pvapconfig_trouble.rs"]

@@ -70,7 +70,21 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     Ok(Outcome::Done)
 }
 
-/// A path as a shell reads it, whatever is in it.
+/// As a shell reads it back.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shells_read_names_back() {
+        for name in ["plain", "with blank", "it's", "tb'; touch X; '", "$HOME `id` \\ \"", "-n"] {
+            let script = format!("printf %s {}", quoted(Path::new(name)));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), name);
+        }
+    }
 }
