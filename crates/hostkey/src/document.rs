@@ -16,7 +16,7 @@ pub struct HostKeyHash(pub [u8; 32]);
 
 impl fmt::Display for HostKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -42,7 +42,7 @@ struct HostKey {
 }
 
 impl HostKeyDocument {
-    /// The first certificate of a PEM or DER file.
+    /// Reads the first certificate of a PEM or DER file.
     ///
     /// # Errors
     /// [`Error::NoCertificate`], [`Error::Damaged`], [`Error::Trailing`], [`Error::NotP521`].

@@ -7,7 +7,7 @@ use super::{layout, loader, seed};
 use crate::shared::error::Failure;
 use crate::shared::host_keys::HostKeyArgs;
 use crate::shared::input;
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::output::{self, Outputs};
 use crate::shared::system::{Level, System};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -108,10 +108,11 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         system.print(&layout::describe(&created))?;
         return Ok(());
     }
-    let mut staged = Staged::empty(&args.output, Privacy::Secret, "the image")?;
-    let created = write(recipe, staged.file(), total, system)?;
-    staged.file().sync_all().with_context(|| format!("Cannot write the image at '{}'", args.output.display()))?;
-    if args.overwrite { staged.publish() } else { staged.publish_new() }?;
+    let mut outputs = Outputs::default();
+    let mut file = outputs.create(&args.output, !args.overwrite, "the image")?;
+    let created = write(recipe, &mut file, total, system)?;
+    file.sync_all().with_context(|| format!("Cannot write the image at '{}'", args.output.display()))?;
+    outputs.publish(system)?;
     for line in layout::describe(&created).lines() {
         system.say(Level::Info, line);
     }

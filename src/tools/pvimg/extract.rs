@@ -3,7 +3,7 @@
 use super::progress::Progress;
 use super::{components, create, loader, open};
 use crate::shared::error::Failure;
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::output::{self, Outputs};
 use crate::shared::system::System;
 use anyhow::Context;
 use clap::{ArgGroup, Args};
@@ -71,18 +71,17 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         .with_context(cannot)?;
     drop(progress);
     let contents = contents(&image, &mut file, &key).with_context(cannot)?;
-    let mut staged = Vec::new();
+    let mut outputs = Outputs::default();
     for (kind, path) in &wanted {
         let extent = contents.find(*kind).with_context(cannot)?;
-        let mut out = Staged::empty(path, Privacy::Secret, &kind.to_string())?;
+        let mut out = outputs.create(path, false, &kind.to_string())?;
         let mut progress = Progress::new("Decrypting:", Some(extent.size), system);
-        seimage::extract(&image, &mut file, extent, &key, out.file(), &mut |bytes| progress.advance(bytes))
+        seimage::extract(&image, &mut file, extent, &key, &mut out, &mut |bytes| progress.advance(bytes))
             .with_context(cannot)?;
         drop(progress);
-        out.file().sync_all().with_context(|| format!("Cannot write {kind} at '{}'", path.display()))?;
-        staged.push(out);
+        out.sync_all().with_context(|| format!("Cannot write {kind} at '{}'", path.display()))?;
     }
-    output::publish_all(staged)?;
+    outputs.publish(system)?;
     for (kind, path) in &wanted {
         system.warn(&format!("Successfully wrote the {kind} to '{}'", path.display()));
     }
