@@ -112,7 +112,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
 
 impl Verdict {
     fn of(path: &Path, document: &HostKeyDocument, verdict: &'static str) -> Self {
-        let host_key_hash = Some(format!("0x{}", document.hash()));
+        let host_key_hash = Some(document.hash().to_string());
         Self { file: path.display().to_string(), verdict, host_key_hash, reason: None }
     }
 
@@ -120,7 +120,7 @@ impl Verdict {
         Self {
             file: path.display().to_string(),
             verdict: "refused",
-            host_key_hash: document.map(|document| format!("0x{}", document.hash())),
+            host_key_hash: document.map(|document| document.hash().to_string()),
             reason: Some(reason),
         }
     }

@@ -11,7 +11,7 @@ use hostkey::TrustedHostKey;
 use openssl::sha::Sha512;
 use sehdr::{BootTags, HeaderDraft, HeaderSecrets, METADATA_OFFSET, pcf};
 use std::io::{Seek, SeekFrom, Write};
-use uvrequest::{Keyslot, aead};
+use uvrequest::{aead, wrap_for_all};
 use zeroize::Zeroizing;
 
 /// All that an image is made of.
@@ -126,10 +126,7 @@ pub fn create(
         psw_address: recipe.psw_address.or(components.last().map(|stage3b| stage3b.address)).unwrap_or_default(),
         secret_control_flags: recipe.secret_control_flags,
     };
-    let mut key_slots = Vec::new();
-    for slot in Keyslot::wrap_all(&keys.header_key, &keys.customer, host_keys)? {
-        slot.write(&mut key_slots);
-    }
+    let key_slots = wrap_for_all(&keys.header_key, &keys.customer, host_keys)?;
     let draft = HeaderDraft {
         iv: keys.iv,
         encrypted_pages: digests.pages,

@@ -44,7 +44,7 @@ impl Contents {
 /// # Errors
 /// [`Error::HeaderKey`].
 pub fn decrypt_header(image: &Image, key: &Key) -> Result<HeaderSecrets, Error> {
-    let (_, sealed) = image.header.parts(&image.header_bytes)?;
+    let sealed = image.header.sealed(&image.header_bytes)?;
     let plain = aead::open(key, &image.header.iv(), sealed.authenticated, sealed.encrypted, &sealed.tag);
     Ok(HeaderSecrets::parse(plain.map_err(|_| Error::HeaderKey)?.expose())?)
 }

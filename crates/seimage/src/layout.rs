@@ -16,7 +16,7 @@ pub(crate) const MAX_HEADER: usize = 8192;
 /// The largest number of host keys whose header every reader reads.
 pub const MAX_HOST_KEYS: usize = {
     let room = MAX_HEADER - HeaderDraft::size(0);
-    room / sehdr::KEY_SLOT_SIZE
+    room / sehdr::KEY_SLOTS.size()
 };
 /// An image ends below this address.
 pub const MAX_IMAGE: u64 = 1 << 31;

@@ -2,8 +2,8 @@
 
 use anyhow::bail;
 use clap::{ArgGroup, Args};
-use sehdr::{Flag, pcf, scf};
 use std::path::PathBuf;
+use uvtypes::flags::{Flag, pcf, scf};
 
 /// What the image allows, and the key that some of it needs.
 #[derive(Args)]

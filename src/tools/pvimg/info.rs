@@ -94,7 +94,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     let (header, bytes) = open::header(input, system)?;
     let secrets = match &header_key {
         Some(key) => {
-            let (_, sealed) = header.parts(&bytes)?;
+            let sealed = header.sealed(&bytes)?;
             let plain = aead::open(key, &header.iv(), sealed.authenticated, sealed.encrypted, &sealed.tag);
             let cannot = || format!("The SE header in '{}' does not open with this key", input.display());
             Some(HeaderSecrets::parse(

@@ -39,7 +39,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         if document.ignored_certificates() > 0 {
             system.warn(&format!("'{}' contains more than one certificate! The first one is used.", path.display()));
         }
-        wanted.push((format!("host key of '{}'", path.display()), document.hash().0));
+        wanted.push((format!("host key of '{}'", path.display()), document.hash().as_bytes().to_vec()));
     }
     if let Some(path) = &args.key_hashes {
         let under_root = path.strip_prefix("/").ok().filter(|_| path.starts_with("/sys"));
@@ -52,13 +52,13 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
             };
             // Places without a key are no keys.
             if hash != [0; 32] {
-                wanted.push((name, hash));
+                wanted.push((name, hash.to_vec()));
             }
         }
     }
     let mut outcome = Outcome::Status(1);
     for (name, hash) in &wanted {
-        let found = header.host_key_hashes().contains(hash);
+        let found = header.host_key_hashes().any(|known| known.as_bytes() == hash.as_slice());
         if found {
             outcome = Outcome::Done;
         }

@@ -1,9 +1,11 @@
 //! The fields of a header, as text and JSON.
 
 use openssl::base64;
-use sehdr::{HeaderSecrets, KeySlot, SeHeader, Sealed, pcf, scf};
+use sehdr::{HeaderSecrets, SeHeader};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use uvtypes::KeySlot;
+use uvtypes::flags::{self, Flag, pcf, scf};
 use zeroize::Zeroizing;
 
 /// A header, and what is to be seen of it.
@@ -16,23 +18,10 @@ pub(super) struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    fn parts(&self) -> Result<(Vec<KeySlot<'_>>, Sealed<'_>), sehdr::Error> {
-        self.header.parts(self.bytes)
-    }
-
     pub(super) fn json(&self) -> Result<Value, sehdr::Error> {
-        let (slots, sealed) = self.parts()?;
+        let sealed = self.header.sealed(self.bytes)?;
         let tags = self.header.boot_tags();
-        let slots: Vec<_> = slots
-            .iter()
-            .map(|slot| {
-                json!({
-                    "phkh_hex": hex::encode(slot.host_key_hash),
-                    "wrpk_hex": hex::encode(slot.wrapped_key),
-                    "kst_hex": hex::encode(slot.tag),
-                })
-            })
-            .collect();
+        let slots: Vec<_> = self.header.key_slots().iter().filter_map(slot_json).collect();
         let mut data = json!({
             "kind": "se_hdr",
             "verified": self.secrets.is_some(),
@@ -73,7 +62,7 @@ impl Shown<'_> {
 
     /// A line for each field. Wiped when dropped: the keys may be in it.
     pub(super) fn text(&self, full: bool) -> Result<Zeroizing<String>, sehdr::Error> {
-        let (slots, sealed) = self.parts()?;
+        let sealed = self.header.sealed(self.bytes)?;
         let (header, tags) = (self.header, self.header.boot_tags());
         let mut text = Zeroizing::new(String::with_capacity(1 << 14));
         let mut line = |name: &str, value: &str| {
@@ -86,19 +75,19 @@ impl Shown<'_> {
         line("size", &header.size().to_string());
         line("IV", &hex::encode(header.iv()));
         line("encrypted pages", &header.encrypted_pages().to_string());
-        flags("plaintext control flags", header.plaintext_control_flags(), &pcf::ALL, &mut line);
+        flag_lines("plaintext control flags", header.plaintext_control_flags(), pcf::TABLE, &mut line);
         if full {
             line("customer's coordinates", &hex::encode(header.customer_coordinates()));
         }
         line("page list digest (PLD)", &hex::encode(tags.page_list_digest));
         line("address list digest (ALD)", &hex::encode(tags.address_list_digest));
         line("tweak list digest (TLD)", &hex::encode(tags.tweak_list_digest));
-        line("key slots", &slots.len().to_string());
-        for slot in slots {
-            line("  host-key hash", &hex::encode(slot.host_key_hash));
-            if full {
-                line("  wrapped key", &hex::encode(slot.wrapped_key));
-                line("  tag", &hex::encode(slot.tag));
+        line("key slots", &header.key_slots().len().to_string());
+        for slot in header.key_slots() {
+            line("  host-key hash", &format!("{:x}", slot.host_key()));
+            if let (true, KeySlot::P521 { wrapped, tag, .. }) = (full, slot) {
+                line("  wrapped key", &hex::encode(wrapped));
+                line("  tag", &hex::encode(tag));
             }
         }
         match self.secrets {
@@ -107,7 +96,7 @@ impl Shown<'_> {
             Some(secrets) => {
                 line("PSW mask", &format!("{:#018x}", secrets.psw_mask));
                 line("PSW address", &format!("{:#018x}", secrets.psw_address));
-                flags("secret control flags", secrets.secret_control_flags, &scf::ALL, &mut line);
+                flag_lines("secret control flags", secrets.secret_control_flags, scf::TABLE, &mut line);
                 if self.show_secrets {
                     line("CCK", &Zeroizing::new(hex::encode(secrets.cck.expose())));
                     line("image key", &Zeroizing::new(hex::encode(secrets.image_key.expose())));
@@ -119,11 +108,21 @@ impl Shown<'_> {
     }
 }
 
+/// A slot of the one version that the schema of s390-tools knows.
+fn slot_json(slot: &KeySlot) -> Option<Value> {
+    let KeySlot::P521 { host_key, wrapped, tag } = slot else { return None };
+    Some(json!({
+        "phkh_hex": format!("{host_key:x}"),
+        "wrpk_hex": hex::encode(wrapped),
+        "kst_hex": hex::encode(tag),
+    }))
+}
+
 /// The word, and a line for each flag in it.
-fn flags(name: &str, word: u64, known: &[sehdr::Flag], line: &mut impl FnMut(&str, &str)) {
+fn flag_lines(name: &str, word: u64, known: &[Flag], line: &mut impl FnMut(&str, &str)) {
     line(name, &format!("{word:#018x}"));
-    for bit in (0..64).filter(|bit| word & (1 << (63 - bit)) != 0) {
-        let meaning = known.iter().find(|flag| flag.bit == bit).map_or("not known", |flag| flag.name);
+    for bit in flags::ones(word) {
+        let meaning = flags::find(known, bit).map_or("not known", |flag| flag.name);
         line(&format!("  bit {bit}"), meaning);
     }
 }

@@ -1,14 +1,15 @@
 //! What add-secret and attestation requests have in common: the frame, sealing, and a checked view.
 
-use crate::Error;
 use crate::aead::{IV_SIZE, Key, TAG_SIZE, seal};
 use crate::key_exchange::CustomerKey;
-use crate::keyslot::Keyslot;
+use crate::keyslot::{KEY_SLOTS, wrap_for_all};
+use crate::{Error, FormatError};
 use hostkey::TrustedHostKey;
 use openssl::error::ErrorStack;
 use openssl::rand::rand_bytes;
-use uvtypes::Reader;
-use uvtypes::SecretBox;
+use std::mem::offset_of;
+use uvtypes::layout::{self, Field, FieldKind};
+use uvtypes::{COORDINATE_SIZE, Reader, SecretBox};
 use zerocopy::big_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -22,7 +23,8 @@ pub(crate) const VERSION_1: u32 = 0x100;
 /// | 0x08 | 4 | version, 0x100 |
 /// | 0x0c | 4 | size of the whole request, tag included |
 /// | 0x10 | 12 | initialization vector |
-/// | 0x1c | 11 | reserved |
+/// | 0x1c | 4 | reserved |
+/// | 0x20 | 7 | reserved |
 /// | 0x27 | 1 | number of key slots |
 /// | 0x28 | 4 | reserved |
 /// | 0x2c | 4 | size of the encrypted area |
@@ -36,13 +38,28 @@ pub(crate) struct FrameHeader {
     version: U32,
     size: U32,
     pub(crate) iv: [u8; IV_SIZE],
-    reserved: [u8; 11],
+    reserved: [u8; 4],
+    reserved_20: [u8; 7],
     key_slots: u8,
     reserved_28: [u8; 4],
     encrypted_size: U32,
 }
 
 const _: () = assert!(size_of::<FrameHeader>() == 0x30);
+
+/// Fields of the frame behind its magic, which each kind of request has its own form of.
+pub const FIELDS: &[Field] = &[
+    Field::new(offset_of!(FrameHeader, version), 4, "version", FieldKind::Version),
+    Field::new(offset_of!(FrameHeader, size), 4, "size of the request", FieldKind::Number),
+    Field::new(offset_of!(FrameHeader, iv), IV_SIZE, "initialization vector", FieldKind::Bytes),
+    Field::reserved(offset_of!(FrameHeader, reserved), 4),
+    Field::reserved(offset_of!(FrameHeader, reserved_20), 7),
+    Field::new(offset_of!(FrameHeader, key_slots), 1, "number of key slots", FieldKind::Number),
+    Field::reserved(offset_of!(FrameHeader, reserved_28), 4),
+    Field::new(offset_of!(FrameHeader, encrypted_size), 4, "size of the encrypted area", FieldKind::Number),
+];
+
+const _: () = assert!(layout::end(FIELDS) == size_of::<FrameHeader>());
 
 /// The random values of one request.
 pub(crate) struct RequestKeys {
@@ -66,46 +83,50 @@ impl RequestKeys {
 /// To sign a request, it is sealed twice with the same key and IV. That is sound here and nowhere else: the
 /// plaintext is the same both times, so the same keystream yields the same ciphertext, and the first tag is
 /// thrown away unseen.
-pub(crate) struct Frame {
+pub(crate) struct RequestFrame {
     aad: Vec<u8>,
     plain: SecretBox<Vec<u8>>,
     keys: RequestKeys,
 }
 
-impl Frame {
-    /// `before` is the authenticated data between the frame's header and the customer's coordinates,
-    /// `behind` that between the key slots and the encrypted area.
+impl RequestFrame {
+    /// `aad_prefix` is the authenticated data between the frame's header and the customer's coordinates,
+    /// `aad_suffix` that between the key slots and the encrypted area.
     pub(crate) fn new(
         magic: [u8; 8],
-        before: &[u8],
-        behind: &[u8],
+        aad_prefix: &[u8],
+        aad_suffix: &[u8],
         plain: SecretBox<Vec<u8>>,
         keys: RequestKeys,
         host_keys: &[TrustedHostKey],
     ) -> Result<Self, Error> {
-        let slots = Keyslot::wrap_all(&keys.protection_key, &keys.customer, host_keys)?;
+        let slots = wrap_for_all(&keys.protection_key, &keys.customer, host_keys)?;
         let (Ok(key_slots), encrypted_size) = (u8::try_from(slots.len()), plain.expose().len()) else {
             return Err(Error::HostKeyCount(slots.len()));
         };
         let coordinates = keys.customer.coordinates();
-        let authenticated =
-            size_of::<FrameHeader>() + before.len() + coordinates.len() + Keyslot::SIZE * slots.len() + behind.len();
+        let authenticated = size_of::<FrameHeader>()
+            + aad_prefix.len()
+            + coordinates.len()
+            + KEY_SLOTS.size() * slots.len()
+            + aad_suffix.len();
         let header = FrameHeader {
             magic,
             version: VERSION_1.into(),
             size: size_field("the request", authenticated + encrypted_size + TAG_SIZE)?,
             iv: keys.iv,
-            reserved: [0; 11],
+            reserved: [0; 4],
+            reserved_20: [0; 7],
             key_slots,
             reserved_28: [0; 4],
             encrypted_size: size_field("the encrypted area", encrypted_size)?,
         };
         let mut aad = Vec::with_capacity(authenticated);
         aad.extend(header.as_bytes());
-        aad.extend(before);
+        aad.extend(aad_prefix);
         aad.extend(coordinates);
         slots.iter().for_each(|slot| slot.write(&mut aad));
-        aad.extend(behind);
+        aad.extend(aad_suffix);
         Ok(Self { aad, plain, keys })
     }
 
@@ -132,21 +153,21 @@ impl Frame {
     }
 }
 
-fn size_field(what: &'static str, size: usize) -> Result<U32, Error> {
+fn size_field(what: &'static str, size: usize) -> Result<U32, FormatError> {
     let limit = || "a request has 4 bytes for it".to_owned();
     let fits = u32::try_from(size).map(U32::from);
-    fits.map_err(|_| Error::Size { what, offset: 0xc, stated: size as u64, limit: limit() })
+    fits.map_err(|_| FormatError::Size { what, offset: 0xc, stated: size as u64, limit: limit() })
 }
 
 /// A sealed request whose parts fit each other exactly. Nothing in it has been authenticated: only the
 /// holder of the request protection key can do that.
 #[derive(Clone, Debug)]
-pub(crate) struct Sealed<'a> {
+pub(crate) struct SealedRequest<'a> {
     pub(crate) header: FrameHeader,
     /// Authenticated data behind the header and before the customer's coordinates.
-    pub(crate) before: &'a [u8],
+    pub(crate) aad_prefix: &'a [u8],
     /// Authenticated data behind the key slots.
-    pub(crate) behind: &'a [u8],
+    pub(crate) aad_suffix: &'a [u8],
     /// All authenticated data.
     pub(crate) aad: &'a [u8],
     /// The encrypted area.
@@ -155,23 +176,23 @@ pub(crate) struct Sealed<'a> {
     pub(crate) tag: [u8; TAG_SIZE],
 }
 
-impl<'a> Sealed<'a> {
-    /// Checks the frame of `request`. `before` and the range `behind` are the sizes of the authenticated
+impl<'a> SealedRequest<'a> {
+    /// Checks the frame of `request`. `aad_prefix` and the range `aad_suffix` are the sizes of the authenticated
     /// parts around coordinates and key slots.
     pub(crate) fn parse(
         request: &'a [u8],
-        before: usize,
-        behind: std::ops::RangeInclusive<usize>,
-    ) -> Result<Self, Error> {
+        aad_prefix: usize,
+        aad_suffix: std::ops::RangeInclusive<usize>,
+    ) -> Result<Self, FormatError> {
         let mut reader = Reader::new(request);
         let header: [u8; size_of::<FrameHeader>()] = reader.array("request header")?;
         let header: FrameHeader = zerocopy::transmute!(header);
         if header.version.get() != VERSION_1 {
-            return Err(Error::Version(header.version.get()));
+            return Err(FormatError::Version(header.version.get()));
         }
         if header.size.get() as usize != request.len() {
             let limit = format!("there are {}", request.len());
-            return Err(Error::Size {
+            return Err(FormatError::Size {
                 what: "the size of the request",
                 offset: 0xc,
                 stated: header.size.get().into(),
@@ -179,27 +200,27 @@ impl<'a> Sealed<'a> {
             });
         }
         if header.key_slots == 0 {
-            return Err(Error::NoKeySlot);
+            return Err(FormatError::NoKeySlot);
         }
-        let before = reader.bytes(before, "authenticated data")?;
-        reader.bytes(2 * 80, "customer's coordinates")?;
-        reader.bytes(Keyslot::SIZE * usize::from(header.key_slots), "key slots")?;
+        let aad_prefix = reader.bytes(aad_prefix, "authenticated data")?;
+        reader.bytes(2 * COORDINATE_SIZE, "customer's coordinates")?;
+        reader.bytes(KEY_SLOTS.size() * usize::from(header.key_slots), "key slots")?;
         let encrypted_size = header.encrypted_size.get() as usize;
         let rest = reader.rest().len();
-        let behind_size = rest.checked_sub(TAG_SIZE).and_then(|rest| rest.checked_sub(encrypted_size));
-        let Some(behind_size) = behind_size.filter(|size| behind.contains(size)) else {
-            return Err(Error::Size {
+        let suffix_size = rest.checked_sub(TAG_SIZE).and_then(|rest| rest.checked_sub(encrypted_size));
+        let Some(suffix_size) = suffix_size.filter(|size| aad_suffix.contains(size)) else {
+            return Err(FormatError::Size {
                 what: "the size of the encrypted area",
                 offset: 0x2c,
                 stated: encrypted_size as u64,
                 limit: format!("{rest} bytes follow the key slots"),
             });
         };
-        let behind = reader.bytes(behind_size, "authenticated data behind the key slots")?;
+        let aad_suffix = reader.bytes(suffix_size, "authenticated data behind the key slots")?;
         let aad = request.get(..reader.offset()).unwrap_or_default();
         let encrypted = reader.bytes(encrypted_size, "encrypted area")?;
         let tag = reader.array("tag")?;
         reader.finish("request")?;
-        Ok(Self { header, before, behind, aad, encrypted, tag })
+        Ok(Self { header, aad_prefix, aad_suffix, aad, encrypted, tag })
     }
 }
