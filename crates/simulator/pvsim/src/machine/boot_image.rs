@@ -19,7 +19,7 @@ const COMMAND_LINE_LIMIT: usize = 0x10430;
 pub(super) fn make(document: &X509, settings: &Settings, host_key: &HostKey) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let document =
         HostKeyDocument::from_certificate(document.clone()).map_err(|error| Error::Image(error.to_string()))?;
-    debug_assert_eq!(document.hash().0, host_key.hash());
+    debug_assert_eq!(*document.hash().as_bytes(), host_key.hash());
     let mut kernel = vec![0; KERNEL];
     rand_bytes(&mut kernel)?;
     // No code: it boots nothing, and says so to whoever looks.
