@@ -52,6 +52,8 @@ mod pvattest_round_trip; // request, answer, verdict, policies, firmware check
 mod pvebc; // the set of secrets of a boot, and a hostile host
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
+#[path = "suite/pvimg.rs"]
+mod pvimg; // images made, taken apart, judged
 #[path = "suite/pvinfo.rs"]
 mod pvinfo; // what the ultravisor can do
 #[path = "suite/pvsecret_bad_input.rs"]
