@@ -31,6 +31,10 @@ pub const SCF_CCK_EXTENSION_SECRET: u64 = 1 << 62;
 pub const SCF_CCK_UPDATE: u64 = 1 << 61;
 /// Plaintext control flag: the guest may be dumped. Bit 34, counted from the most significant.
 pub const PCF_DUMP_ALLOWED: u64 = 1 << (63 - 34);
+/// Plaintext control flag: the pages are not encrypted. Bit 35.
+pub const PCF_NOT_ENCRYPTED: u64 = 1 << (63 - 35);
+/// All plaintext control flags that are known: these two, PCKMO functions (56 to 59), backup host keys (62).
+pub const PCF_KNOWN: u64 = PCF_DUMP_ALLOWED | PCF_NOT_ENCRYPTED | 0xf2;
 
 /// What only the ultravisor reads in a header.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

@@ -133,6 +133,28 @@ impl Machine {
         Ok(guest)
     }
 
+    /// A real kernel starts from an image with this header, for which secure mode has been granted. The first guest of a
+    /// machine is the one that it was made with: its CUID, secrets and queues are there.
+    ///
+    /// # Errors
+    /// [`Error::Header`], [`Error::File`], [`Error::Content`], [`Error::OpenSsl`].
+    pub fn start(&mut self, header: &[u8]) -> Result<(), Error> {
+        let image = BootImage::open(header, &self.platform.host_key)?;
+        self.platform.image = image;
+        let turn = self.turn()?;
+        let before = turn.guest()?;
+        let first = before.boot == 1 && before.request_tags.is_empty() && !before.locked;
+        let mut guest = Guest::boot(&self.platform, before.boot + 1)?;
+        if first {
+            guest.cuid = before.cuid;
+            guest.secrets = before.secrets;
+        }
+        replace(&self.folder, HEADER, header)?;
+        replace(&self.folder, CCK, &self.platform.image.secrets.cck)?;
+        turn.save(GUEST, &guest)?;
+        self.hand_bus_over(&turn, !first)
+    }
+
     /// Orders a fault.
     ///
     /// # Errors
@@ -197,7 +219,7 @@ impl Machine {
         Ok(answer)
     }
 
-    fn strike(&self, op: &str, command: Option<uvdevice::abi::Command>) -> Result<Option<Action>, Error> {
+    pub(crate) fn strike(&self, op: &str, command: Option<uvdevice::abi::Command>) -> Result<Option<Action>, Error> {
         // Nearly always there are none, and no lock is needed to see that.
         if self.faults()?.is_empty() {
             return Ok(None);
@@ -233,6 +255,10 @@ impl Machine {
 impl Turn<'_> {
     pub(crate) fn guest(&self) -> Result<Guest, Error> {
         load(self.folder, GUEST)
+    }
+
+    pub(crate) fn set_guest(&self, guest: &Guest) -> Result<(), Error> {
+        self.save(GUEST, guest)
     }
 
     pub(crate) fn faults(&self) -> Result<Vec<Fault>, Error> {

@@ -216,6 +216,11 @@ impl Bus {
         );
     }
 
+    /// A real kernel takes the bus: see [`Queue::hand_over`].
+    pub(crate) fn hand_over(&mut self) {
+        self.queues.values_mut().for_each(Queue::hand_over);
+    }
+
     /// Writes to an attribute of the bus (no target), a card or a queue.
     pub(crate) fn write(
         &mut self,
