@@ -16,16 +16,19 @@
 
 mod agent;
 mod ap;
+mod cpio;
 mod cpu;
 mod error;
 mod firmware;
 mod gdb;
 mod ipib;
 mod kernel;
+mod libraries;
 mod loader;
 mod machine;
 mod memory;
 mod qemu;
+mod ramdisk;
 mod trap;
 mod uvc;
 
@@ -38,3 +41,4 @@ pub use ipib::{Component, Ipib};
 pub use machine::{Counts, End, Machine};
 pub use memory::{GuestMemory, PAGE};
 pub use qemu::Hardware;
+pub use ramdisk::Ramdisk;

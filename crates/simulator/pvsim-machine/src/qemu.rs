@@ -64,10 +64,16 @@ impl Qemu {
         // S: stands still until the debugger lets it run.
         command.args(["-nographic", "-serial", "stdio", "-monitor", "none", "-nodefaults", "-no-reboot", "-S"]);
         command.arg("-gdb").arg(format!("unix:{},server=on,wait=off", gdb.display()));
-        command.args(["-device", "virtio-rng-ccw"]);
+        // A secure guest takes no device that would reach into memory that is not shared.
+        command.args(["-device", "virtio-rng-ccw,iommu_platform=on"]);
         if hardware.agent {
             command.arg("-chardev").arg(format!("socket,id=agent,path={},server=on,wait=off", quoted(&agent)));
-            command.args(["-device", "virtio-serial-ccw", "-device", "virtserialport,chardev=agent,name=pvsim"]);
+            command.args([
+                "-device",
+                "virtio-serial-ccw,iommu_platform=on",
+                "-device",
+                "virtserialport,chardev=agent,name=pvsim",
+            ]);
         }
         command.arg("-kernel").arg(&hardware.image);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

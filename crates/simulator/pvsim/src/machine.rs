@@ -27,7 +27,7 @@ use crate::driver::{Accepted, Errno};
 use crate::fault::{self, Action, Fault};
 use crate::platform::{BootImage, Platform};
 use crate::ultravisor::Ultravisor;
-use crate::{Error, Guest, HostKey};
+use crate::{Error, Guest, HostKey, image};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,6 +131,18 @@ impl Machine {
         turn.save(GUEST, &guest)?;
         self.reboot_bus(&turn)?;
         Ok(guest)
+    }
+
+    /// An image that boots on this machine, with the flags that the inventory asks for.
+    ///
+    /// # Errors
+    /// [`BuildError`](image::BuildError).
+    pub fn build_image(&self, parts: image::Parts<'_>) -> Result<Vec<u8>, image::BuildError> {
+        let mut secrets = image::HeaderSecrets::random()?;
+        secrets.secret_control_flags = self.platform.image.secrets.secret_control_flags;
+        secrets.cck = self.platform.image.secrets.cck;
+        let flags = if self.platform.image.dump_allowed { image::PCF_DUMP_ALLOWED } else { 0 };
+        image::build(parts, self.platform.host_key.private_key(), &mut secrets, flags)
     }
 
     /// A real kernel starts from an image with this header, for which secure mode has been granted. The first guest of a
