@@ -50,6 +50,17 @@ pub(crate) fn serve(mut port: File) -> io::Result<u8> {
                 }
                 send(&mut port, &answer)?;
             }
+            [b"write", path, content] => {
+                let written =
+                    OpenOptions::new().write(true).open(path_of(path)).and_then(|mut file| file.write(content));
+                send(&mut port, &[written.map_or_else(|error| error.raw_os_error().unwrap_or(5) as u8, |_| 0)])?;
+            }
+            [b"remove", path] => {
+                // What is not there cannot be removed.
+                let removed = fs::remove_file(path_of(path));
+                send(&mut port, &[u8::from(removed.is_ok())])?;
+            }
+            [b"has", path] => send(&mut port, &[u8::from(path_of(path).exists())])?,
             _ => return Err(io::Error::other("a question that nobody knows")),
         }
     }
@@ -61,7 +72,7 @@ fn run(limit: u64, stdin: &[u8], rest: &[&[u8]]) -> io::Result<program::Done> {
     let count = usize::try_from(number(count)).map_err(|_| cut())?;
     let files = rest.get(..2 * count).ok_or_else(cut)?;
     for file in files.chunks_exact(2) {
-        let path = PathBuf::from(String::from_utf8_lossy(file[0]).into_owned());
+        let path = path_of(file[0]);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -70,6 +81,10 @@ fn run(limit: u64, stdin: &[u8], rest: &[&[u8]]) -> io::Result<program::Done> {
     }
     let words: Vec<_> = rest[2 * count..].iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     Ok(program::run(&words, stdin.to_vec(), Duration::from_millis(limit)))
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn number(bytes: &[u8]) -> u64 {

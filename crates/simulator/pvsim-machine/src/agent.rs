@@ -83,6 +83,42 @@ impl Agent {
         })
     }
 
+    /// Writes to a file that is there, as one write: an attribute, for example.
+    ///
+    /// # Errors
+    /// [`Error::Agent`].
+    pub fn write(&mut self, path: &str, content: &[u8]) -> Result<(), Error> {
+        match self.short(&[b"write".to_vec(), path.as_bytes().to_vec(), content.to_vec()])? {
+            0 => Ok(()),
+            errno => Err(Error::Agent(format!("cannot write to {path}: errno {errno}"))),
+        }
+    }
+
+    /// Removes a file, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Agent`].
+    pub fn remove(&mut self, path: &str) -> Result<(), Error> {
+        self.short(&[b"remove".to_vec(), path.as_bytes().to_vec()]).map(drop)
+    }
+
+    /// Whether something is there.
+    ///
+    /// # Errors
+    /// [`Error::Agent`].
+    pub fn has(&mut self, path: &str) -> Result<bool, Error> {
+        Ok(self.short(&[b"has".to_vec(), path.as_bytes().to_vec()])? != 0)
+    }
+
+    /// A question whose answer is one byte.
+    fn short(&mut self, parts: &[Vec<u8>]) -> Result<u8, Error> {
+        self.send(parts)?;
+        match self.receive()?.as_slice() {
+            [answer] => Ok(*answer),
+            other => Err(Error::Agent(format!("its answer has {} bytes, expected 1", other.len()))),
+        }
+    }
+
     /// Asks the agent to switch the guest off, with this exit status of all.
     ///
     /// # Errors

@@ -195,6 +195,23 @@ impl Machine {
         saved.save(turn)
     }
 
+    /// Puts another bus in the place of the one that a real kernel has.
+    pub(crate) fn replace_bus(&self, turn: &Turn<'_>, bus: Bus) -> Result<(), Error> {
+        let mut saved: Saved = turn.load(FILE)?;
+        saved.bus = bus;
+        saved.save(turn)
+    }
+
+    /// The bus begins, as [`Bus::begin`] says, with an empty log.
+    pub(crate) fn begin_bus(&self, turn: &Turn<'_>, begins: &Bus) -> Result<(), Error> {
+        let mut saved: Saved = turn.load(FILE)?;
+        saved.began = unix_time();
+        saved.ahead = 0;
+        saved.log = 0;
+        saved.bus.begin(begins, 0);
+        saved.save(turn)
+    }
+
     /// The real kernel is gone: its bus is simulated again.
     ///
     /// # Errors

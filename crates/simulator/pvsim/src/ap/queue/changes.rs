@@ -169,6 +169,13 @@ impl Queue {
         };
     }
 
+    /// It is as after power-on, and a real kernel has it. What is illicit stays so.
+    pub fn restart(&mut self) {
+        self.presence = Presence::Here;
+        self.fall_back();
+        self.hand_over();
+    }
+
     /// The real kernel is gone.
     pub fn take_back(&mut self) {
         self.driver = Driver::Idle { from: 0 };
