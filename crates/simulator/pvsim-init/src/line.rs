@@ -55,6 +55,11 @@ pub(crate) fn serve(mut port: File) -> io::Result<u8> {
                     OpenOptions::new().write(true).open(path_of(path)).and_then(|mut file| file.write(content));
                 send(&mut port, &[written.map_or_else(|error| error.raw_os_error().unwrap_or(5) as u8, |_| 0)])?;
             }
+            [b"put", path, content] => {
+                let written = fs::write(path_of(path), content);
+                send(&mut port, &[written.map_or_else(|error| error.raw_os_error().unwrap_or(5) as u8, |()| 0)])?;
+            }
+            [b"get", path] => send(&mut port, &fs::read(path_of(path)).unwrap_or_default())?,
             [b"remove", path] => {
                 // What is not there cannot be removed.
                 let removed = fs::remove_file(path_of(path));

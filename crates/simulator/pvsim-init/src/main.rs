@@ -10,7 +10,8 @@
 //! The line is the virtio port `pvsim`. Frames go both ways: u32 length, then that many bytes; a question's are parts,
 //! each u32 length and content. `run`: milliseconds (u64), standard input, number of files (u64), path and content of
 //! each, the words of the command. Answer: status (1 byte, none when its time was over), milliseconds (u64), standard
-//! output, standard error. `write`: path, content; answer: an errno, 0 for none. `remove`, `has`: path; answer: 0 or 1.
+//! output, standard error. `write` (to a file that is there), `put`: path, content;
+//! answer: an errno, 0 for none. `get`: path; answer: the content. `remove`, `has`: path; answer: 0 or 1.
 //! `off`: status (1 byte); no answer.
 //!
 //! The last line on the console is `pvsim: exit status N`. Then the machine is switched off.

@@ -94,6 +94,26 @@ impl Agent {
         }
     }
 
+    /// Makes a file with this content.
+    ///
+    /// # Errors
+    /// [`Error::Agent`].
+    pub fn put(&mut self, path: &str, content: &[u8]) -> Result<(), Error> {
+        match self.short(&[b"put".to_vec(), path.as_bytes().to_vec(), content.to_vec()])? {
+            0 => Ok(()),
+            errno => Err(Error::Agent(format!("cannot make {path}: errno {errno}"))),
+        }
+    }
+
+    /// What a file holds; nothing for one that is not there.
+    ///
+    /// # Errors
+    /// [`Error::Agent`].
+    pub fn get(&mut self, path: &str) -> Result<Vec<u8>, Error> {
+        self.send(&[b"get".to_vec(), path.as_bytes().to_vec()])?;
+        self.receive()
+    }
+
     /// Removes a file, if it is there.
     ///
     /// # Errors

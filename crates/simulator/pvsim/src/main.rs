@@ -2,6 +2,7 @@
 
 mod boot;
 mod demo;
+mod lab;
 mod run;
 mod scenarios;
 
@@ -105,6 +106,8 @@ enum Command {
     Scenario(scenarios::Arguments),
     /// Walk through the whole story with the real programs, in a folder that is removed afterwards
     Demo,
+    /// Walk through the whole story in booted guests: a real kernel, its drivers, and the product's s390x programs
+    Lab(lab::Arguments),
     /// Decode an add-secret or attestation request as the machine would, secrets included
     Decode {
         /// Add-secret request, attestation request or attestation exchange file
@@ -178,6 +181,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
         Command::Ap { dir, event } => ap(&Machine::open(&dir)?, &event),
         Command::Fault(arguments) => fault(arguments),
+        Command::Lab(arguments) => return lab::run(&arguments),
         Command::Demo => demo::run(),
         Command::Decode { request, host_key } => decode(&request, &host_key),
     }
