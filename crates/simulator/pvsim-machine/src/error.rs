@@ -46,6 +46,9 @@ pub enum Error {
     /// The firmware, as the simulator plays it, broke.
     #[error("the simulated firmware failed")]
     Firmware(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The machine was switched off in the middle of something.
+    #[error("the machine is off")]
+    Off,
     /// The guest stopped at a place that nobody asked for.
     #[error("the guest stopped at {0:#x}, where nothing is to be done")]
     Stopped(u64),

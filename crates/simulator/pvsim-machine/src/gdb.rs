@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 2000;
 /// No answer takes longer, however busy the machine is.
 const ANSWER: Duration = Duration::from_secs(60);
+/// How the answer begins that a breakpoint, a step or an interrupt has stopped the machine.
+const TRAP: &str = "T05";
 /// How many registers are read at once.
 pub(crate) const REGISTERS: usize = 18;
 
@@ -20,6 +22,8 @@ pub(crate) const REGISTERS: usize = 18;
 pub(crate) struct Gdb {
     stream: UnixStream,
     received: Vec<u8>,
+    /// Whether the other side is still there.
+    open: bool,
 }
 
 /// Why the machine does not run any more.
@@ -34,7 +38,7 @@ pub(crate) enum Stop {
 impl Gdb {
     /// Begins to talk to a machine, which stands still.
     pub(crate) fn new(stream: UnixStream) -> Result<Self, Error> {
-        let mut gdb = Self { stream, received: Vec::new() };
+        let mut gdb = Self { stream, received: Vec::new(), open: true };
         gdb.ask("qSupported:xmlRegisters=s390")?;
         // Without this question QEMU has no registers to show.
         gdb.ask("qXfer:features:read:target.xml:0,ffb")?;
@@ -105,8 +109,9 @@ impl Gdb {
     pub(crate) fn wait(&mut self, until: Instant) -> Result<Option<Stop>, Error> {
         match self.packet(until)? {
             None => Ok(None),
-            Some(packet) if packet.is_empty() || packet.starts_with(['W', 'X']) => Ok(Some(Stop::Off)),
-            Some(_) => Ok(Some(Stop::Trap)),
+            Some(packet) if packet.starts_with(TRAP) => Ok(Some(Stop::Trap)),
+            // Whatever else stops it (a shutdown, a disabled wait) is its end.
+            Some(_) => Ok(Some(Stop::Off)),
         }
     }
 
@@ -119,13 +124,19 @@ impl Gdb {
 
     fn ask(&mut self, text: &str) -> Result<String, Error> {
         self.send(text)?;
-        self.packet(Instant::now() + ANSWER)?.ok_or_else(|| unexpected("an answer", "nothing"))
+        match self.packet(Instant::now() + ANSWER)? {
+            Some(packet) if packet.is_empty() && !self.open => Err(Error::Off),
+            Some(packet) => Ok(packet),
+            None => Err(unexpected("an answer", "nothing")),
+        }
     }
 
     fn send(&mut self, text: &str) -> Result<(), Error> {
         let sum = text.bytes().fold(0_u8, u8::wrapping_add);
-        let written = self.stream.write_all(format!("${text}#{sum:02x}").as_bytes());
-        written.map_err(Error::io("write to the debugger interface"))
+        match self.stream.write_all(format!("${text}#{sum:02x}").as_bytes()) {
+            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => Err(Error::Off),
+            written => written.map_err(Error::io("write to the debugger interface")),
+        }
     }
 
     /// The next packet; an empty one when the machine is off, none when the time is over.
@@ -143,9 +154,15 @@ impl Gdb {
             }
             self.stream.set_read_timeout(Some(left)).map_err(Error::io("wait for the debugger interface"))?;
             match self.stream.read(&mut buffer) {
-                Ok(0) => return Ok(Some(String::new())),
+                Ok(0) => {
+                    self.open = false;
+                    return Ok(Some(String::new()));
+                }
                 Ok(count) => self.received.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(Some(String::new())),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    self.open = false;
+                    return Ok(Some(String::new()));
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(source) => return Err(Error::Io { what: "read from the debugger interface", source }),
             }
@@ -178,7 +195,7 @@ mod tests {
     fn machine(answers: &'static [&'static str]) -> (Gdb, thread::JoinHandle<Vec<String>>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let answering = thread::spawn(move || {
-            let mut other = Gdb { stream: theirs, received: vec![] };
+            let mut other = Gdb { stream: theirs, received: vec![], open: true };
             let mut asked = vec![];
             for answer in answers {
                 asked.push(other.packet(Instant::now() + ANSWER).unwrap().unwrap());
@@ -186,7 +203,7 @@ mod tests {
             }
             asked
         });
-        (Gdb { stream: ours, received: vec![] }, answering)
+        (Gdb { stream: ours, received: vec![], open: true }, answering)
     }
 
     #[test]
@@ -211,7 +228,7 @@ mod tests {
     #[test]
     fn waiting_ends_with_the_time() {
         let (stream, _other) = UnixStream::pair().unwrap();
-        let mut gdb = Gdb { stream, received: vec![] };
+        let mut gdb = Gdb { stream, received: vec![], open: true };
         assert_eq!(gdb.wait(Instant::now() + Duration::from_millis(5)).unwrap(), None);
     }
 }

@@ -84,6 +84,13 @@ impl Machine {
     /// # Errors
     /// What is wrong with the emulator, or [`Error::Firmware`].
     pub fn run(&mut self, firmware: &mut impl Firmware, until: Instant) -> Result<End, Error> {
+        match self.run_on(firmware, until) {
+            Err(Error::Off) => Ok(End::Off),
+            other => other,
+        }
+    }
+
+    fn run_on(&mut self, firmware: &mut impl Firmware, until: Instant) -> Result<End, Error> {
         loop {
             self.qemu.gdb.go()?;
             match self.qemu.gdb.wait(until)? {
