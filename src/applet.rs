@@ -25,7 +25,7 @@ impl Applet {
     pub const ALL: &[Self] = &[
         Self {
             name: "chzcrypt",
-            about: "bind, unbind and associate Crypto Express queues by hand",
+            about: "change Crypto Express devices and the AP bus by hand",
             command: chzcrypt::command,
             run: chzcrypt::run,
         },

@@ -68,3 +68,5 @@ mod simulator; // many commands at once in one guest
 mod support; // scratch folders and the command runner
 #[path = "suite/zcrypt.rs"]
 mod zcrypt; // lszcrypt and chzcrypt
+#[path = "suite/reference/zcrypt_recorded.rs"]
+mod zcrypt_recorded; // lszcrypt, chzcrypt on a static sysfs, as recorded

@@ -3,12 +3,12 @@
 use crate::shared::cli::{self, Verbosity};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::host_keys::HostKeyArgs;
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::output::{Outputs, Privacy};
 use crate::shared::system::System;
 use anyhow::{Context, anyhow};
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Collect everything that verifying host keys needs into one folder
 ///
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     let bundle = args.host_keys.bundle(system)?;
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("Cannot make the folder '{}'", args.output.display()))?;
-    let mut files = Vec::new();
+    let mut outputs = Outputs::default();
     let mut options = String::new();
     let parts = [("hkd", "-k", bundle.documents), ("cert", "-C", bundle.certificates), ("crl", "--crl", bundle.crls)];
     let parts = parts.into_iter().chain([("root", "--root-ca", bundle.root.into_iter().collect())]);
@@ -51,11 +51,12 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         for (number, content) in contents.iter().enumerate() {
             let path = args.output.join(format!("{name}-{}.pem", number + 1));
             options.push_str(&format!("{option} '{}' ", path.display()));
-            files.push(Staged::new(&path, content, Privacy::Public, "the bundle")?);
+            outputs.add(&path, content, Privacy::Public, "the bundle")?;
         }
     }
-    output::publish_all(files)?;
-    system.print(&format!("{options}--offline\n"))?;
+    let options = format!("{options}--offline\n");
+    outputs.add(Path::new("-"), options.as_bytes(), Privacy::Public, "the options")?;
+    outputs.publish(system)?;
     system.warn(&format!("Successfully wrote the bundle to '{}'", args.output.display()));
     Ok(Outcome::Done)
 }

@@ -53,12 +53,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         cuid: attested.config_uid,
     };
     let bytes = exchange.with_response(response).to_bytes();
-    if output == Path::new("-") {
-        system.print_bytes(&bytes)?;
-        system.finish()?;
-    } else {
-        output::write(output, &bytes, Privacy::Public, "attestation response")?;
-    }
+    output::write(output, &bytes, Privacy::Public, "attestation response", system)?;
     system.warn("Successfully performed the attestation");
     Ok(())
 }

@@ -53,12 +53,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     let user_data =
         user_data.with_context(|| format!("Could not verify the Add-secret request '{}'", input.display()))?;
     if let VerifiedUserData::Unsigned(data) | VerifiedUserData::Signed(data) = user_data {
-        if output == Path::new("-") {
-            system.print_bytes(data)?;
-            system.finish()?;
-        } else {
-            output::write(output, data, Privacy::Public, "user data")?;
-        }
+        output::write(output, data, Privacy::Public, "user data", system)?;
     }
     system.warn("Successfully verified the request.");
     Ok(())
