@@ -10,7 +10,7 @@ exec awk $interactive -v label="$1" -v step="${PVTOOLS_STEP:-tests $1}" -v list=
     { print; fflush() }
     /^test result:/ { passed += $4; failed += $6; ignored += $8; targets += 1 }
     /^error(\[|:)/  { errors += 1 }
-    match($0, /left out \([0-9]+\): /) { left += 1; why = substr($0, RSTART + RLENGTH); sub(/^[^ ]*: /, "", why); reasons[why] += 1 }
+    match($0, /left out \([0-9]+\): /) { left += 1; why = substr($0, RSTART + RLENGTH); sub(/^[^ ]*: /, "", why); sub(/ for .*/, "", why); reasons[why] += 1 }
     END {
         printf "tests %s: %d passed, %d failed, %d ignored, %d left out, in %d test programs\n", label, passed, failed, ignored, left, targets
         for (why in reasons) printf "%s: tests or parts of tests: %s (%d times)\n", step, why, reasons[why] >> list

@@ -3,7 +3,8 @@
 use crate::System;
 use crate::shared::error::{Failure, Outcome};
 use crate::tools::{
-    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
+    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvimg, pvinfo, pvsecret, pvverify,
+    trust_bundle,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -28,6 +29,12 @@ impl Applet {
             about: "change Crypto Express devices and the AP bus by hand",
             command: chzcrypt::command,
             run: chzcrypt::run,
+        },
+        Self {
+            name: "genprotimg",
+            about: "create a Secure Execution boot image",
+            command: pvimg::genprotimg_command,
+            run: pvimg::run_genprotimg,
         },
         Self {
             name: "inspect",
@@ -66,6 +73,12 @@ impl Applet {
             run: pvextract_hdr::run,
         },
         Self {
+            name: "pvimg",
+            about: "create Secure Execution boot images, look into them, check them",
+            command: pvimg::command,
+            run: pvimg::run,
+        },
+        Self {
             name: "pvinfo",
             about: "show what the ultravisor of this machine can do",
             command: pvinfo::command,
@@ -89,7 +102,7 @@ impl Applet {
     /// Whether the applet is a tool of its own, with a link that has its name. The others have names that
     /// are too common for that and only answer behind `pvtools`.
     pub fn has_link(&self) -> bool {
-        self.name.starts_with("pv") || self.name.ends_with("zcrypt")
+        self.name.starts_with("pv") || self.name.ends_with("zcrypt") || self.name == "genprotimg"
     }
 
     /// The applet called `name`.

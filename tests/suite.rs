@@ -10,6 +10,8 @@ mod ap_guest; // a guest with an AP bus
 mod certificate_matrix; // every situation of host-key verification
 #[path = "suite/reference/command_lines.rs"]
 mod command_lines; // every option of s390-tools
+#[path = "suite/crl_cache.rs"]
+mod crl_cache; // CRLs that are kept, and who must not get hold of them
 #[path = "suite/crl_download.rs"]
 mod crl_download; // CRLs from a server that answers well and badly
 #[path = "suite/reference/differences.rs"]
@@ -56,6 +58,8 @@ mod pvsecret_workstation; // create and verify
 mod pvverify; // verdicts on host-key documents
 #[path = "suite/reference/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
+#[path = "suite/reference/recorded_images.rs"]
+mod recorded_images; // the files that those of pvimg and genprotimg name
 #[path = "suite/reference/recorded_inputs.rs"]
 mod recorded_inputs; // the files that those name
 #[path = "suite/reference/side_by_side.rs"]

@@ -24,6 +24,11 @@ pub(crate) fn left_out(why: impl Display) {
     std::io::stderr().write_all(format!("left out ({count}): {test}: {why}\n").as_bytes()).unwrap();
 }
 
+/// Whether this is not root, who alone can give files to others.
+pub(crate) fn own_user_only() -> bool {
+    !nix::unistd::Uid::effective().is_root()
+}
+
 /// A folder of its own for each test, removed at its end.
 pub(crate) struct Scratch(tempfile::TempDir);
 

@@ -1,6 +1,6 @@
 //! What holds for the bus as a whole, and the switches of its devices.
 
-use crate::{Apqn, Bus, Error, attribute};
+use crate::{Apqn, Bus, Clock, Error, attribute};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -114,9 +114,9 @@ impl Bus {
     /// Sets an attribute of the bus. The kernel checks the range.
     ///
     /// # Errors
-    /// [`Error::Write`].
-    pub fn set(&self, switch: BusSwitch, value: u64) -> Result<(), Error> {
-        attribute::write(&self.attribute(switch.file()), &value.to_string())
+    /// [`Error::Write`], [`Error::Stuck`].
+    pub fn set(&self, switch: BusSwitch, value: u64, clock: &dyn Clock) -> Result<(), Error> {
+        attribute::write(&self.attribute(switch.file()), &value.to_string(), clock)
     }
 
     /// Whether the device is on the bus.
@@ -127,9 +127,9 @@ impl Bus {
     /// Takes a card or queue online or offline.
     ///
     /// # Errors
-    /// [`Error::Write`]: `EINVAL` for a queue whose card is offline, `ENODEV` for what is deconfigured.
-    pub fn set_online(&self, device: Device, online: bool) -> Result<(), Error> {
-        attribute::write(&self.device_folder(device).join("online"), if online { "1" } else { "0" })
+    /// [`Error::Stuck`]; [`Error::Write`]: `EINVAL` for a queue whose card is offline, `ENODEV` for what is deconfigured.
+    pub fn set_online(&self, device: Device, online: bool, clock: &dyn Clock) -> Result<(), Error> {
+        attribute::write(&self.device_folder(device).join("online"), if online { "1" } else { "0" }, clock)
     }
 
     /// Whether a card is configured, as far as it tells.
@@ -140,9 +140,9 @@ impl Bus {
     /// Asks the machine to configure or deconfigure a card.
     ///
     /// # Errors
-    /// [`Error::Write`].
-    pub fn set_configured(&self, card: u8, configured: bool) -> Result<(), Error> {
-        attribute::write(&self.card_folder(card).join("config"), if configured { "1" } else { "0" })
+    /// [`Error::Write`], [`Error::Stuck`].
+    pub fn set_configured(&self, card: u8, configured: bool, clock: &dyn Clock) -> Result<(), Error> {
+        attribute::write(&self.card_folder(card).join("config"), if configured { "1" } else { "0" }, clock)
     }
 
     fn device_folder(&self, device: Device) -> PathBuf {

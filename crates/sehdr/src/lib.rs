@@ -23,17 +23,14 @@
 //! ```
 
 mod error;
-mod flags;
 mod header;
 mod locate;
 mod secrets;
 
 pub use error::Error;
-pub use flags::{Flag, pcf, scf};
-pub use header::{
-    BootTags, FIXED_SIZE, HeaderDraft, KEY_SLOT_SIZE, KeySlot, MAGIC, MAX_SIZE, SeHeader, Sealed, VERSION_1,
-};
+pub use header::{BootTags, FIELDS, FIXED_SIZE, HeaderDraft, KEY_SLOTS, MAGIC, MAX_SIZE, SeHeader, Sealed, VERSION_1};
 pub use locate::{
     DEFAULT_COUNT, DEFAULT_SKIP, Found, METADATA_MAGIC, METADATA_OFFSET, METADATA_VERSION_1, PAGE_SIZE, Search, locate,
 };
 pub use secrets::{HeaderSecrets, SECRETS_SIZE};
+pub use uvtypes::flags::{pcf, scf};

@@ -10,18 +10,14 @@ use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private, Public};
 use openssl::sha::Sha256;
-use uvtypes::SecretBox;
+use uvtypes::limits::HOST_KEYS_MAX;
+use uvtypes::{COORDINATE_SIZE, SecretBox};
 use zeroize::Zeroize;
-
-/// A request has one byte for the number of its key slots.
-pub const MAX_HOST_KEYS: usize = 255;
-
-const COORDINATE: usize = 80;
 
 /// An EC P-521 key pair for one request or image. OpenSSL wipes the private part when it is dropped.
 pub struct CustomerKey {
     private: PKey<Private>,
-    coordinates: [u8; 2 * COORDINATE],
+    coordinates: [u8; 2 * COORDINATE_SIZE],
 }
 
 impl CustomerKey {
@@ -63,22 +59,22 @@ impl CustomerKey {
     pub(crate) fn from_key(key: EcKey<Private>) -> Result<Self, ErrorStack> {
         let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
         key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
-        let mut coordinates = [0; 2 * COORDINATE];
-        let (left, right) = coordinates.split_at_mut(COORDINATE);
-        left.copy_from_slice(&x.to_vec_padded(COORDINATE as i32)?);
-        right.copy_from_slice(&y.to_vec_padded(COORDINATE as i32)?);
+        let mut coordinates = [0; 2 * COORDINATE_SIZE];
+        let (left, right) = coordinates.split_at_mut(COORDINATE_SIZE);
+        left.copy_from_slice(&x.to_vec_padded(COORDINATE_SIZE as i32)?);
+        right.copy_from_slice(&y.to_vec_padded(COORDINATE_SIZE as i32)?);
         Ok(Self { private: PKey::from_ec_key(key)?, coordinates })
     }
 
     /// X then Y, each big-endian and padded on the left with zeros to 80 bytes.
-    pub fn coordinates(&self) -> &[u8; 2 * COORDINATE] {
+    pub fn coordinates(&self) -> &[u8; 2 * COORDINATE_SIZE] {
         &self.coordinates
     }
 
     /// The key-encryption key that this customer key and each host key agree on, in the order of the
     /// host keys. Curve arithmetic is what a request with many host keys costs, so all cores share it.
     pub(crate) fn key_encryption_keys(&self, host_keys: &[TrustedHostKey]) -> Result<Vec<Key>, Error> {
-        if host_keys.is_empty() || host_keys.len() > MAX_HOST_KEYS {
+        if host_keys.is_empty() || host_keys.len() > HOST_KEYS_MAX {
             return Err(Error::HostKeyCount(host_keys.len()));
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(host_keys.len());

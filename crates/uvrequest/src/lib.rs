@@ -12,14 +12,15 @@
 
 pub mod aead;
 pub mod attest;
-mod envelope;
 mod error;
 mod hkdf;
 mod key_exchange;
 mod keyslot;
+pub mod layouts;
+mod request_frame;
 pub mod secret;
 
-pub use error::Error;
+pub use error::{Error, FormatError};
 pub use hkdf::hkdf_sha512;
-pub use key_exchange::{CustomerKey, MAX_HOST_KEYS};
-pub use keyslot::Keyslot;
+pub use key_exchange::CustomerKey;
+pub use keyslot::wrap_for_all;

@@ -61,6 +61,28 @@ impl NewFile {
         Ok(self)
     }
 
+    /// Another descriptor of the file, to fill it.
+    pub(super) fn again(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Gets the name `target` if nothing has it.
+    pub(super) fn land_new(self, target: &Path) -> io::Result<Landed> {
+        let new = identity(&self.file.metadata()?);
+        let new = match self.name {
+            Some(name) => name.persist_noclobber(target).map(|()| new).map_err(|error| error.error)?,
+            None => match link(&self.file, target) {
+                Err(error) if cannot_link(&error) => {
+                    let name = copy_beside(&self.file, target)?;
+                    let new = identity(&name.symlink_metadata()?);
+                    name.persist_noclobber(target).map(|()| new).map_err(|error| error.error)?
+                }
+                result => result.map(|()| new)?,
+            },
+        };
+        Ok(Landed { target: target.to_owned(), new, old: Old::Nothing })
+    }
+
     /// Takes the place of what is at `target`, in one step. `keep_old`: so that it can be undone.
     pub(super) fn land(self, target: &Path, keep_old: bool) -> io::Result<Landed> {
         let is_missing = target.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);

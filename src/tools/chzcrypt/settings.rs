@@ -1,6 +1,7 @@
 //! Devices online and configured, and what holds for the whole bus.
 
 use super::{complain, refuse};
+use crate::shared::clock::Monotonic;
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::System;
 use anyhow::{Result, anyhow, bail};
@@ -101,6 +102,7 @@ pub(super) fn run(
         }
         Err(error) => return refuse(system, &error),
     };
+    let clock = Monotonic::start();
     let mut outcome = Outcome::Done;
     for device in devices {
         let (result, state) = match (&setting, device) {
@@ -110,10 +112,10 @@ pub(super) fn run(
                     system.complain(&format!("chzcrypt: Warning - device {device} is already config {state}.\n"));
                     continue;
                 }
-                (bus.set_configured(card, *on), if *on { "config on" } else { "config off" })
+                (bus.set_configured(card, *on, &clock), if *on { "config on" } else { "config off" })
             }
             (Setting::Online { on, .. } | Setting::Configured { on, .. }, device) => {
-                (bus.set_online(device, *on), if *on { "online" } else { "offline" })
+                (bus.set_online(device, *on, &clock), if *on { "online" } else { "offline" })
             }
             (Setting::Bus { .. }, _) => continue,
         };
@@ -181,7 +183,7 @@ fn set(
             }
         }
     };
-    if let Err(error) = bus.set(switch, number) {
+    if let Err(error) = bus.set(switch, number, &Monotonic::start()) {
         return refuse(system, &refused(error));
     }
     if verbose {

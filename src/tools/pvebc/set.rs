@@ -18,7 +18,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use uvdevice::abi::ADD_SECRET_MAX;
-use uvrequest::secret::{AddSecretRequestView, SecretId, VerifiedUserData};
+use uvrequest::secret::{AddSecretRequestView, VerifiedUserData};
+use uvtypes::SecretId;
 
 /// A table of contents: no store takes so many secrets that more would make sense.
 const MAX_TOC: usize = 1 << 20;

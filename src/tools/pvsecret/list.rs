@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
-use uvdevice::{ListedSecret, SecretList};
+use uvtypes::{ListedSecret, SecretList};
 
 /// List the secrets in the secret store (guest only)
 #[derive(Args)]

@@ -47,7 +47,7 @@ fn has_python(what: impl Display) -> bool {
     if !has {
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let line = format!("left out ({count}): {test}: {what}: there is no python3\n");
+        let line = format!("left out ({count}): {test}: there is no python3 for {what}\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
     has

@@ -51,5 +51,9 @@ impl TryFrom<&[u8]> for ExtensionSecret {
 }
 
 fn exactly_32(kind: &'static str, bytes: &[u8]) -> Result<SecretBox<[u8; 32]>, Error> {
-    SecretBox::copy_of(bytes).ok_or(Error::SecretSize { kind, actual: bytes.len(), expected: "exactly 32 bytes" })
+    SecretBox::copy_of(bytes).ok_or(Error::SecretSize {
+        kind,
+        actual: bytes.len(),
+        expected: "exactly 32 bytes".to_owned(),
+    })
 }
