@@ -28,6 +28,8 @@ mod fixtures; // known answers
 mod guest; // tests/guest.yaml: what happens in a guest, with the ultravisor's state after every step
 #[path = "suite/help.rs"]
 mod help; // snapshot of every help text
+#[path = "suite/hostile_text.rs"]
+mod hostile_text; // text from outside that would steer a terminal
 #[path = "suite/inspect.rs"]
 mod inspect; // every kind of file, explained
 #[path = "suite/man_pages.rs"]

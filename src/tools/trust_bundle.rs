@@ -41,9 +41,13 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     if args.host_keys.no_verify() {
         return Err(anyhow!("'--no-verify' makes no sense here: there would be nothing to collect").into());
     }
-    if args.output.as_os_str().as_encoded_bytes().contains(&b',') {
+    if args.output.as_os_str().as_encoded_bytes().contains(&b',')
+        || shown_path(&args.output) != args.output.to_string_lossy()
+    {
         let folder = shown_path(&args.output);
-        return Err(anyhow!("Cannot make a bundle in '{folder}': ',' separates the files of an option").into());
+        return Err(
+            anyhow!("Cannot make a bundle in '{folder}': its options cannot have ',', nor what is not shown").into()
+        );
     }
     let bundle = Bundle::collect(&args.host_keys, system)?;
     std::fs::create_dir_all(&args.output)
