@@ -9,6 +9,7 @@ use crate::tools::{
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
+use uvtypes::text::shown;
 
 /// A tool of the suite.
 pub struct Applet {
@@ -160,7 +161,10 @@ fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> 
             system.print(&usage())?;
             Ok(Outcome::Done)
         }
-        _ => Err(Failure::usage(1, format!("error: no applet is called '{}'\n\n{}", first.to_string_lossy(), usage()))),
+        _ => Err(Failure::usage(
+            1,
+            format!("error: no applet is called '{}'\n\n{}", shown(&first.to_string_lossy()), usage()),
+        )),
     }
 }
 

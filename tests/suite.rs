@@ -32,12 +32,18 @@ mod fixtures; // known answers
 mod guest; // tests/guest.yaml: what happens in a guest, with the ultravisor's state after every step
 #[path = "suite/help.rs"]
 mod help; // snapshot of every help text
+#[path = "suite/hostile_text.rs"]
+mod hostile_text; // text from outside that would steer a terminal
 #[path = "suite/inspect.rs"]
 mod inspect; // every kind of file, explained
+#[path = "suite/machine/kills.rs"]
+mod kills; // killed between any two system calls
 #[path = "suite/man_pages.rs"]
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/machine/memory.rs"]
 mod memory; // no secret is left in memory
+#[path = "suite/outputs.rs"]
+mod outputs; // what is in the way of outputs, and several of them
 #[path = "suite/pvapconfig.rs"]
 mod pvapconfig; // queues of a simulated AP bus
 #[path = "suite/pvapconfig_trouble.rs"]
@@ -50,6 +56,8 @@ mod pvattest_round_trip; // request, answer, verdict, policies, firmware check
 mod pvebc; // the set of secrets of a boot, and a hostile host
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
+#[path = "suite/pvimg.rs"]
+mod pvimg; // images made, taken apart, judged
 #[path = "suite/pvinfo.rs"]
 mod pvinfo; // what the ultravisor can do
 #[path = "suite/pvsecret_bad_input.rs"]

@@ -2,6 +2,7 @@
 
 use crate::System;
 use std::process::ExitCode;
+use uvtypes::text::escaped;
 
 /// How an applet ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Failure {
                 Outcome::Status(status)
             }
             Self::Failed(error) => {
-                system.complain(&format!("error: {error:#}\n"));
+                system.complain(&format!("error: {}\n", escaped(&format!("{error:#}"))));
                 Outcome::Status(1)
             }
             Self::BrokenPipe => Outcome::Done,

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser};
 use sehdr::{DEFAULT_COUNT, DEFAULT_SKIP, Search};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use uvtypes::text::escaped;
 
 /// Extract the Secure Execution header from a boot image
 ///
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     };
     extract(&args, system).map_err(|failure| match failure {
         // The prefix that the script of this name has always printed.
-        Failure::Failed(error) => Failure::usage(1, format!("ERROR: {error:#}\n")),
+        Failure::Failed(error) => Failure::usage(1, format!("ERROR: {}\n", escaped(&format!("{error:#}")))),
         other => other,
     })?;
     Ok(Outcome::Done)
@@ -62,7 +63,7 @@ fn extract(args: &Arguments, system: &mut System) -> Result<(), Failure> {
             system.warn(line);
             return Ok(());
         }
-        system.print(&format!("{line}\n"))
+        system.print(&format!("{}\n", escaped(line)))
     };
     tell(system, &format!("SE header found at offset {:#08x}", found.offset))?;
     if let Some(version) = found.unknown_metadata_version {

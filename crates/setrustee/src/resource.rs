@@ -185,7 +185,7 @@ impl SecretPair {
         let Ok(view) = AddSecretRequestView::parse(&self.request) else { return findings };
         if let Some(name) = identity.name.as_deref() {
             if ![SecretId::of_name(name), SecretId::from_name_bytes(name)].contains(&self.id) {
-                let problem = format!("the id {} is not that of the name '{}'", self.id, apbus::text::shown(name));
+                let problem = format!("the id {} is not that of the name '{}'", self.id, uvtypes::text::shown(name));
                 findings.push(Finding::error(place, problem, "take the YAML file that was written with the request"));
             }
         }

@@ -104,7 +104,7 @@ impl NewFile {
         let exchange = || renameat2(AT_FDCWD, &*name, AT_FDCWD, target, RenameFlags::RENAME_EXCHANGE);
         match exchange() {
             // A rename would not have replaced a folder.
-            Ok(()) if name.symlink_metadata()?.is_dir() => {
+            Ok(()) if name.symlink_metadata().is_ok_and(|old| old.is_dir()) => {
                 exchange()?;
                 Err(Errno::EISDIR.into())
             }
@@ -153,8 +153,17 @@ impl Landed {
     /// Puts back what was there.
     pub(super) fn undo(self) -> io::Result<()> {
         if !self.is_there() {
-            // Somebody else has replaced it meanwhile: that is none of this run's.
-            return Ok(());
+            // Somebody else has replaced it meanwhile: that is none of this run's. What was there is not thrown away.
+            return match self.old {
+                Old::Kept(old) => {
+                    let old = old.keep().map_err(|error| error.error)?;
+                    Err(io::Error::other(format!(
+                        "somebody replaced it, and what it was before is '{}'",
+                        old.display()
+                    )))
+                }
+                Old::Nothing | Old::Gone => Ok(()),
+            };
         }
         match self.old {
             // One step: the name is never missing.

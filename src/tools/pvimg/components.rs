@@ -103,7 +103,7 @@ impl Plain {
         let says = match extent.kind {
             Kind::Kernel => kernel_version(&mut Cursor::new(&bytes[..])),
             Kind::CommandLine => {
-                Some(apbus::text::shown(String::from_utf8_lossy(&bytes).trim_end_matches('\0')).to_string())
+                Some(uvtypes::text::shown(String::from_utf8_lossy(&bytes).trim_end_matches('\0')).to_string())
             }
             Kind::Ramdisk | Kind::Stage3b => None,
         };

@@ -57,7 +57,7 @@ pub(super) fn lint(text: &Text, findings: &mut Findings) {
         if !TRUST_CLAIMS.contains(&name.as_str()) {
             let problem = format!(
                 "'{}' is no trust claim: the server's worker stops at each attestation",
-                apbus::text::shown(&name)
+                uvtypes::text::shown(&name)
             );
             found(at, Finding::error(line(at), problem, format!("the claims are {}", TRUST_CLAIMS.join(", "))));
         }

@@ -1,6 +1,8 @@
 //! `pvsim`: a Secure Execution guest on any Linux machine.
 
+mod boot;
 mod demo;
+mod lab;
 mod run;
 mod scenarios;
 
@@ -52,8 +54,22 @@ enum Command {
         #[arg(long, value_name = "URL", conflicts_with = "machine")]
         crl_address: Option<String>,
     },
+    /// Boot a real s390x kernel on the machine, from a Secure Execution image, in QEMU
+    ///
+    /// The firmware below the kernel is the machine's: it opens the image with its host key, keeps the secrets and has
+    /// the cards and queues. The console is standard output. A line 'pvsim: exit status N' on it, the last one, gives
+    /// the exit status; a ramdisk made here prints it. Without it: 0 when the guest switched itself off, 1 when secure
+    /// mode was refused; 124 when the time was over. 'pvsim ap', 'pvsim fault' and 'pvsim show' work meanwhile.
+    Boot(boot::Arguments),
     /// Run a program in the guest: any that is linked dynamically, with all that it starts. Ends as the program does
+    ///
+    /// With --in-kernel, a real kernel is booted for it, as with 'pvsim boot'; the program is one of that guest.
     Run {
+        /// Boot this s390x kernel and run the program there
+        #[arg(long, value_name = "KERNEL")]
+        in_kernel: Option<PathBuf>,
+        #[command(flatten)]
+        guest: Box<boot::GuestArguments>,
         /// Folder of the machine
         dir: PathBuf,
         /// The program and its arguments
@@ -99,6 +115,17 @@ enum Command {
     Scenario(scenarios::Arguments),
     /// Walk through the whole story with the real programs, in a folder that is removed afterwards
     Demo,
+    /// Start an image as far as the firmware goes: open its header, decrypt its pages, compare its lists
+    ///
+    /// Prints what is in it, secrets included; or ends with 1 and the reason for which the firmware refuses it.
+    Unpack {
+        /// Boot image
+        image: PathBuf,
+        /// The machine's private key (EC P-521, PEM)
+        host_key: PathBuf,
+    },
+    /// Walk through the whole story in booted guests: a real kernel, its drivers, and the product's s390x programs
+    Lab(lab::Arguments),
     /// Decode an add-secret or attestation request as the machine would, secrets included
     Decode {
         /// Add-secret request, attestation request or attestation exchange file
@@ -159,7 +186,12 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run { dir, program } => return run::run(&dir, &program),
+        Command::Boot(arguments) => return boot::run(&arguments),
+        Command::Run { dir, program, in_kernel: Some(kernel), guest } => {
+            let words: Vec<_> = program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            return boot::run_in_kernel(&dir, &kernel, &guest, &words);
+        }
+        Command::Run { dir, program, .. } => return run::run(&dir, &program),
         Command::Shell { dir } => return run::shell(&dir),
         Command::Init { dir, inventory, row, machine, authorities, crl_address } => {
             let kin = Kin { machine, authorities, crl_address };
@@ -170,7 +202,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
         Command::Ap { dir, event } => ap(&Machine::open(&dir)?, &event),
         Command::Fault(arguments) => fault(arguments),
+        Command::Lab(arguments) => return lab::run(&arguments),
         Command::Demo => demo::run(),
+        Command::Unpack { image, host_key } => unpack(&image, &host_key),
         Command::Decode { request, host_key } => decode(&request, &host_key),
     }
     .map(|()| ExitCode::SUCCESS)
@@ -232,6 +266,26 @@ fn decode(request: &Path, host_key: &Path) -> anyhow::Result<()> {
     let key = HostKey::from_pem(&read(host_key)?).with_context(|| format!("'{}'", host_key.display()))?;
     let decoded = Request::open(&read(request)?, &key).with_context(|| format!("'{}'", request.display()))?;
     print(&decoded.to_yaml()?)
+}
+
+fn unpack(image: &Path, host_key: &Path) -> anyhow::Result<()> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read '{}'", path.display()));
+    let key = HostKey::from_pem(&read(host_key)?).with_context(|| format!("'{}'", host_key.display()))?;
+    let refused = || format!("'{}' does not start", image.display());
+    let unpacked = pvsim::unpack::unpack(&read(image)?, &key).with_context(refused)?;
+    let [kernel, ramdisk, command_line] = unpacked.started().with_context(refused)?;
+    let sha256 = |bytes: &[u8]| hex::encode(openssl::sha::sha256(bytes));
+    let mut text = format!("PCF: {:#018x}\n", unpacked.plaintext_control_flags);
+    text += &format!("SCF: {:#018x}\n", unpacked.secrets.secret_control_flags);
+    text += &format!(
+        "CCK: {}\nimage key: {}\n",
+        hex::encode(unpacked.secrets.cck),
+        hex::encode(unpacked.secrets.image_key)
+    );
+    for (name, part) in [("kernel", &kernel), ("ramdisk", &ramdisk), ("command line", &command_line)] {
+        text += &format!("{name}: {} bytes, SHA-256 {}\n", part.len(), sha256(part));
+    }
+    print(&text)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! A new machine.
 
+use super::boot_image;
 use super::{
     CCK, FAULTS, FIRMWARE_STATE, GUEST, HEADER, HOST_KEY, HOST_KEY_DOCUMENT, IMAGE, INVENTORY, Machine, SETTINGS,
     replace, store,
@@ -7,9 +8,10 @@ use super::{
 use crate::ap::bus::{Bus, BusSettings};
 use crate::ap::events::Planned;
 use crate::ap::inventory::{Cards, Inventory, MasterKeys, Queues};
+use crate::ap::name::QueueId;
+use crate::ap::terms::Situation;
 use crate::ap::{self};
 use crate::guest::StoredSecret;
-use crate::image::{self, HeaderSecrets, PCF_DUMP_ALLOWED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE};
 use crate::pki::{Authority, Keys, Plan};
 use crate::platform::{BootImage, Platform, Settings};
 use crate::{Error, Fault, Guest, Hex, HostKey};
@@ -22,9 +24,6 @@ use serde::de::IgnoredAny;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Encrypted pages of the image.
-const PAGES: u8 = 4;
 
 /// An inventory file. A row of a list of scenarios is one too.
 #[derive(Debug, Default, Deserialize)]
@@ -124,10 +123,10 @@ impl Machine {
             None => HostKey::generate()?,
         };
         make_folder(folder)?;
-        let mut secrets = HeaderSecrets::random()?;
-        secrets.secret_control_flags = secret_control_flags(&parsed.guest);
-        let plain_flags = if parsed.guest.dump_allowed { PCF_DUMP_ALLOWED } else { 0 };
-        let header = image::header(&[host_key.private_key().clone()], &secrets, plain_flags, PAGES.into())?;
+        let trust = trust_files(&host_key, kin)?;
+        let document = trust.iter().find(|(file, _)| *file == HOST_KEY_DOCUMENT).map(|(_, pem)| pem.as_slice());
+        let document = X509::from_pem(document.unwrap_or_default())?;
+        let (image_file, header) = boot_image::make(&document, &parsed.guest, &host_key)?;
         let mut firmware_state = [0; 320];
         rand_bytes(&mut firmware_state)?;
         let image = BootImage::open(&header, &host_key)?;
@@ -136,13 +135,13 @@ impl Machine {
         guest.secrets = preloaded(parsed.secrets)?;
 
         let key = platform.host_key.to_pem()?;
-        for (file, content) in trust_files(&platform.host_key, kin)? {
+        for (file, content) in trust {
             replace(folder, file, &content)?;
         }
         let files: [(&'static str, &[u8]); 6] = [
             (HOST_KEY, key.expose()),
             (HEADER, &header),
-            (IMAGE, &image::image(&header, PAGES.into(), true)?),
+            (IMAGE, &image_file),
             (CCK, &platform.image.secrets.cck),
             (INVENTORY, inventory.as_bytes()),
             (FIRMWARE_STATE, &firmware_state),
@@ -159,6 +158,47 @@ impl Machine {
     }
 }
 
+/// What a machine's bus and store were exchanged for, and what of it is still to come.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    begins: Bus,
+    faults: Vec<Fault>,
+}
+
+impl Exchanged {
+    /// What each queue is to begin with.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (QueueId, Situation)> {
+        self.begins.queues.iter().map(|(id, queue)| (*id, queue.situation()))
+    }
+}
+
+impl Machine {
+    /// Puts the AP bus and the secrets of another inventory in the place of those that a real kernel has, with all queues
+    /// unbound. Faults and events come with [`Machine::begin_row`].
+    pub(crate) fn exchange_bus(&self, inventory: &str) -> Result<Exchanged, Error> {
+        let mut parsed: File = serde_yaml::from_str(inventory).map_err(Error::Inventory)?;
+        parsed.faults.iter().try_for_each(Fault::check)?;
+        let begins = parsed.bus()?;
+        let turn = self.turn()?;
+        let mut guest = turn.guest()?;
+        guest.secrets = preloaded(parsed.secrets)?;
+        guest.locked = false;
+        turn.save(GUEST, &guest)?;
+        turn.set_faults(&[])?;
+        let mut fresh = begins.clone();
+        fresh.restart();
+        self.replace_bus(&turn, fresh)?;
+        Ok(Exchanged { begins, faults: parsed.faults })
+    }
+
+    /// Lets faults and events of an inventory come, and forgets what was written so far.
+    pub(crate) fn begin_row(&self, exchanged: Exchanged) -> Result<(), Error> {
+        let turn = self.turn()?;
+        turn.set_faults(&exchanged.faults)?;
+        self.begin_bus(&turn, &exchanged.begins)
+    }
+}
+
 fn make_folder(folder: &Path) -> Result<(), Error> {
     let file = |source| Error::Folder { folder: folder.to_owned(), source };
     fs::create_dir_all(folder).map_err(file)?;
@@ -166,17 +206,6 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
         Some(_) => Err(Error::NotEmpty(folder.to_owned())),
         None => Ok(()),
     }
-}
-
-fn secret_control_flags(settings: &Settings) -> u64 {
-    let mut flags = 0;
-    if settings.cck_extension_secret {
-        flags |= SCF_CCK_EXTENSION_SECRET;
-    }
-    if settings.cck_update {
-        flags |= SCF_CCK_UPDATE;
-    }
-    flags
 }
 
 fn preloaded(secrets: Vec<Preloaded>) -> Result<Vec<StoredSecret>, Error> {
