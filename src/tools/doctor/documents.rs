@@ -9,6 +9,7 @@ use openssl::asn1::Asn1TimeRef;
 use setrustee::verifier::days_left;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
+use uvtypes::text::shown_path;
 
 /// No file of certificates or CRLs is larger.
 const MAX_FILE: usize = 64 << 20;
@@ -21,7 +22,7 @@ pub(super) fn findings(files: &[PathBuf], system: &System) -> anyhow::Result<Vec
     let mut findings = Vec::new();
     for path in files {
         let bytes = input::read(path, MAX_FILE, "document")?;
-        let name = path.display().to_string();
+        let name = shown_path(path);
         let file = CertificateFile::parse(&bytes).with_context(|| format!("Cannot use '{name}'"))?;
         if file.certificates.is_empty() && file.crls.is_empty() {
             findings.push(Finding::missing(&name, "no certificate and no CRL is in it", "give another file"));

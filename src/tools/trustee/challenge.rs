@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use setrustee::{Challenge, PublicHalf};
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown_path;
 
 /// Make a challenge as Trustee's Secure Execution verifier does
 ///
@@ -36,7 +37,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     output::refuse_overwriting(&args.output, &inputs)?;
     let header = load_header(&args.image, system)?;
     let rsa = PublicHalf::from_pem(&input::read(&args.rsa_public, 1 << 16, "public RSA key")?);
-    let rsa = rsa.with_context(|| format!("Cannot use '{}'", args.rsa_public.display()))?;
+    let rsa = rsa.with_context(|| format!("Cannot use '{}'", shown_path(&args.rsa_public)))?;
     let host_keys = args.host_keys.load("challenge", system)?;
     let challenge = Challenge::new(header.parsed.boot_tags().clone(), &host_keys, &rsa);
     let text = challenge.context("Cannot make the challenge")?.to_json();

@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use setrustee::{Challenge, Claims, Evidence, Expectations, MeasurementKeyPair, RuntimeData, verify};
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown_path;
 
 /// Verify or show the evidence of a Secure Execution guest
 #[derive(Args)]
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
 
 fn load(path: &Path, system: &mut System) -> anyhow::Result<(Evidence, Option<RuntimeData>)> {
     let json = input::read_or_stdin(path, 1 << 20, "evidence", system)?;
-    Evidence::parse(&json).with_context(|| format!("Cannot use '{}'", path.display()))
+    Evidence::parse(&json).with_context(|| format!("Cannot use '{}'", shown_path(path)))
 }
 
 fn to_text(claims: &Claims) -> String {
@@ -102,19 +103,19 @@ impl VerifyArguments {
         let (evidence, body) = load(&self.input, system)?;
         let pem = input::read(&self.rsa_key, 1 << 16, "private RSA key")?;
         let rsa = MeasurementKeyPair::from_pem(&pem);
-        let rsa = rsa.with_context(|| format!("Cannot use '{}'", self.rsa_key.display()))?;
+        let rsa = rsa.with_context(|| format!("Cannot use '{}'", shown_path(&self.rsa_key)))?;
         let headers = load_headers(&self.image, system)?;
         let runtime_data = match &self.runtime_data {
             None => body,
             Some(path) => {
                 let json = input::read(path, 1 << 20, "runtime data")?;
-                Some(RuntimeData::parse(&json).with_context(|| format!("Cannot use '{}'", path.display()))?)
+                Some(RuntimeData::parse(&json).with_context(|| format!("Cannot use '{}'", shown_path(path)))?)
             }
         };
         let challenge = match (&self.challenge, &runtime_data) {
             (Some(path), _) => {
                 let json = input::read(path, 4 << 20, "challenge")?;
-                Some(Challenge::parse(&json).with_context(|| format!("Cannot use '{}'", path.display()))?)
+                Some(Challenge::parse(&json).with_context(|| format!("Cannot use '{}'", shown_path(path)))?)
             }
             (None, Some(data)) => Challenge::parse(data.nonce.as_bytes()).ok(),
             (None, None) => None,

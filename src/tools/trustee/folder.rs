@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown_path;
 use zeroize::Zeroizing;
 
 /// No file that the verifier reads is larger, but for a whole image, of which the beginning holds the header.
@@ -15,7 +16,7 @@ const MOST: u64 = 16 << 20;
 /// Reads a folder as the verifier would see it.
 pub(super) fn read(folder: &Path) -> anyhow::Result<Folder> {
     if !folder.is_dir() {
-        bail!("Cannot check '{}': it is no folder", folder.display());
+        bail!("Cannot check '{}': it is no folder", shown_path(folder));
     }
     let mut entries = Vec::new();
     read_level(folder, "", &mut entries)?;
@@ -29,7 +30,7 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Folder> {
 }
 
 fn read_level(folder: &Path, prefix: &str, entries: &mut Vec<Entry>) -> anyhow::Result<()> {
-    let cannot = || format!("Cannot read the folder '{}'", folder.display());
+    let cannot = || format!("Cannot read the folder '{}'", shown_path(folder));
     for entry in fs::read_dir(folder).with_context(cannot)? {
         let entry = entry.with_context(cannot)?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -48,7 +49,7 @@ fn read_level(folder: &Path, prefix: &str, entries: &mut Vec<Entry>) -> anyhow::
         let size = metadata.as_ref().map_or(0, fs::Metadata::len);
         let mut bytes = Zeroizing::new(Vec::new());
         if kind == EntryKind::File {
-            let cannot = || format!("Cannot read '{}'", entry.path().display());
+            let cannot = || format!("Cannot read '{}'", shown_path(&entry.path()));
             File::open(entry.path()).and_then(|file| file.take(MOST).read_to_end(&mut bytes)).with_context(cannot)?;
         }
         entries.push(Entry { path, kind, mode, bytes, size });
@@ -75,7 +76,7 @@ pub(super) struct Staging {
 impl Staging {
     /// Begins a folder that will be at `target`, for `group` to read.
     pub(super) fn begin(target: &Path, group: Option<Gid>) -> anyhow::Result<Self> {
-        let cannot = || format!("Cannot make the folder '{}'", target.display());
+        let cannot = || format!("Cannot make the folder '{}'", shown_path(target));
         // Inside a folder that is there, for it may be mounted in a pod, which would go on seeing the old one.
         let parent = if target.is_dir() {
             target
@@ -95,7 +96,7 @@ impl Staging {
     /// Adds a file. All are for the owner, and the group if there is one: the public RSA key is a secret here.
     pub(super) fn add(&self, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let file = self.staged.path().join(path);
-        let cannot = || format!("Cannot write '{path}' for '{}'", self.target.display());
+        let cannot = || format!("Cannot write '{path}' for '{}'", shown_path(&self.target));
         let mut opened =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).with_context(cannot)?;
         opened.write_all(bytes).and_then(|()| opened.sync_all()).with_context(cannot)?;
@@ -103,7 +104,7 @@ impl Staging {
     }
 
     fn permit(&self, path: &Path, mode: u32) -> anyhow::Result<()> {
-        let cannot = || format!("Cannot set mode and group for '{}'", self.target.display());
+        let cannot = || format!("Cannot set mode and group for '{}'", shown_path(&self.target));
         if let Some(group) = self.group {
             nix::unistd::chown(path, None, Some(group)).with_context(cannot)?;
         }
@@ -114,7 +115,7 @@ impl Staging {
     /// appear, those before it are put back.
     pub(super) fn publish(self, extra: &[&str]) -> anyhow::Result<()> {
         let Self { target, staged, group } = self;
-        let cannot = || format!("Cannot replace '{}'", target.display());
+        let cannot = || format!("Cannot replace '{}'", shown_path(&target));
         if !target.is_dir() {
             let mode = if group.is_some() { 0o750 } else { 0o700 };
             if let Some(group) = group {

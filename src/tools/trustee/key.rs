@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use setrustee::{AdminKey, TokenClaims};
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown_path;
 
 /// Make the Ed25519 key of an administrator, and tokens that it signs
 ///
@@ -44,12 +45,12 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     let outputs: Vec<_> = [&args.public, &args.token].into_iter().flatten().collect();
     for path in &outputs {
         if output::same_target(path, &args.key) {
-            return Err(anyhow::anyhow!("'{}' would overwrite the private key", path.display()).into());
+            return Err(anyhow::anyhow!("'{}' would overwrite the private key", shown_path(path)).into());
         }
     }
     if let [one, other] = outputs.as_slice() {
         if output::same_target(one, other) {
-            return Err(anyhow::anyhow!("public key and token would both be written to '{}'", one.display()).into());
+            return Err(anyhow::anyhow!("public key and token would both be written to '{}'", shown_path(one)).into());
         }
     }
     let (key, made) = load_or_make(&args.key)?;
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     }
     files.publish(system)?;
     if made {
-        system.warn(&format!("Successfully made the key '{}'", args.key.display()));
+        system.warn(&format!("Successfully made the key '{}'", shown_path(&args.key)));
     }
     if args.config {
         system.print(&args.configuration())?;
@@ -89,7 +90,7 @@ fn load_or_make(path: &Path) -> anyhow::Result<(AdminKey, bool)> {
         bail!("a private key is not read from standard input");
     }
     let pem = input::read(path, 1 << 16, "private key")?;
-    Ok((AdminKey::from_pem(&pem).with_context(|| format!("Cannot use '{}'", path.display()))?, false))
+    Ok((AdminKey::from_pem(&pem).with_context(|| format!("Cannot use '{}'", shown_path(path)))?, false))
 }
 
 impl Arguments {

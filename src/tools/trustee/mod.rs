@@ -21,6 +21,7 @@ use setrustee::{Finding, Severity};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
+use uvtypes::text::shown_path;
 
 /// Exit code for a wrong command line.
 const USAGE_STATUS: u8 = 2;
@@ -81,7 +82,7 @@ struct Header {
 /// The header in an image, or on its own.
 fn load_header(path: &Path, system: &mut System) -> anyhow::Result<Header> {
     let mut file = input::open_seekable(path, "SE header", system)?;
-    let cannot = || format!("Cannot use '{}' as SE header or image", path.display());
+    let cannot = || format!("Cannot use '{}' as SE header or image", shown_path(path));
     let found = sehdr::locate(&mut file, Search::Everywhere).with_context(cannot)?;
     let parsed = SeHeader::parse(&found.bytes).with_context(cannot)?;
     Ok(Header { path: path.to_owned(), bytes: found.bytes, parsed })
@@ -100,7 +101,7 @@ fn now(system: &System) -> anyhow::Result<i64> {
 /// A text file of moderate size.
 fn read_text(path: &Path, what: &str, system: &mut System) -> anyhow::Result<zeroize::Zeroizing<String>> {
     let bytes = input::read_or_stdin(path, 1 << 20, what, system)?;
-    let text = std::str::from_utf8(&bytes).with_context(|| format!("Cannot use '{}' as {what}", path.display()))?;
+    let text = std::str::from_utf8(&bytes).with_context(|| format!("Cannot use '{}' as {what}", shown_path(path)))?;
     Ok(zeroize::Zeroizing::new(text.to_owned()))
 }
 

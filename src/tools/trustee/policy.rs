@@ -14,6 +14,7 @@ use setrustee::{
     resource_policy, resource_policy_upload,
 };
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown_path;
 
 /// Write reference values and policies for images and machines, or check a policy
 ///
@@ -109,10 +110,10 @@ fn lists(registered: bool) -> Lists {
 
 /// The values of these images, on these machines.
 pub(super) fn reference_values(headers: &[Header], documents: &[PathBuf]) -> anyhow::Result<ReferenceValues> {
-    let images = headers.iter().map(|header| ImageReference::new(header.path.display().to_string(), &header.parsed));
+    let images = headers.iter().map(|header| ImageReference::new(shown_path(&header.path), &header.parsed));
     let machines = documents
         .iter()
-        .map(|path| Ok(MachineReference { name: path.display().to_string(), host_key: load_document(path)?.hash() }));
+        .map(|path| Ok(MachineReference { name: shown_path(path), host_key: load_document(path)?.hash() }));
     Ok(ReferenceValues::new(images.collect(), machines.collect::<anyhow::Result<_>>()?)?)
 }
 
@@ -156,7 +157,7 @@ fn check(path: &Path, args: &Arguments, system: &mut System) -> Result<Outcome, 
         system.print(&format!("{finding}\n"))?;
     }
     if findings.is_empty() {
-        system.warn(&format!("Nothing was found in '{}'", path.display()));
+        system.warn(&format!("Nothing was found in '{}'", shown_path(path)));
     }
     Ok(outcome(&findings))
 }

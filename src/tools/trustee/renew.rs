@@ -17,6 +17,7 @@ use setrustee::{Lists, ReferenceValues, SecretIdentity, SecretPair, attestation_
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use uvrequest::secret::{AddSecretRequest, GuestSecret};
+use uvtypes::text::shown_path;
 use uvtypes::{HostKeyHash, SecretBox, SecretId};
 
 /// Go over to a rebuilt image
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     let host_keys = args.host_keys.load("secrets", system)?;
     let fits = |key: &TrustedHostKey| new.parsed.host_key_hashes().any(|hash| hash == key.hash());
     if !host_keys.iter().any(fits) {
-        let image = new.path.display();
+        let image = shown_path(&new.path);
         return Err(
             anyhow::anyhow!("'{image}' has a key slot for none of the host keys: it would start nowhere").into()
         );
@@ -115,7 +116,7 @@ fn plan(args: &Arguments, old: &Header, new: &Header, known: &[Known]) -> String
     let has_slot = |header: &Header, hash: &HostKeyHash| header.parsed.host_key_hashes().any(|slot| slot == *hash);
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "1. allow both tag {} (now) and tag {} ('{}')", tag(old), tag(new), new.path.display());
+    let _ = writeln!(text, "1. allow both tag {} (now) and tag {} ('{}')", tag(old), tag(new), shown_path(&new.path));
     for hash in new.parsed.host_key_hashes().filter(|hash| !has_slot(old, hash)) {
         let _ = writeln!(text, "   new key slot  {hash:x}");
     }
@@ -126,7 +127,7 @@ fn plan(args: &Arguments, old: &Header, new: &Header, known: &[Known]) -> String
         let (name, mkvp) = (uvtypes::text::shown(&secret.name), uvtypes::text::shown(&secret.mkvp));
         let _ = writeln!(text, "2. new request for the secret '{name}' of the master key {mkvp}");
     }
-    let _ = writeln!(text, "3. replace '{}'", args.dir.join(HEADER).display());
+    let _ = writeln!(text, "3. replace '{}'", shown_path(&args.dir.join(HEADER)));
     text
 }
 
@@ -134,7 +135,7 @@ impl Arguments {
     fn known(&self, system: &mut System) -> anyhow::Result<Vec<Known>> {
         let Some(path) = &self.secrets else { return Ok(Vec::new()) };
         let text = read_text(path, "list of secrets", system)?;
-        serde_yaml::from_str(&text).with_context(|| format!("Cannot use '{}' as list of secrets", path.display()))
+        serde_yaml::from_str(&text).with_context(|| format!("Cannot use '{}' as list of secrets", shown_path(path)))
     }
 
     fn pairs(
@@ -149,7 +150,12 @@ impl Arguments {
             let path = folder.join(&known.secret);
             let bytes = input::read(&path, 1 << 16, "association secret")?;
             let secret = SecretBox::copy_of(&bytes);
-            ensure!(secret.is_some(), "'{}' has {} bytes; an association secret has 32", path.display(), bytes.len());
+            ensure!(
+                secret.is_some(),
+                "'{}' has {} bytes; an association secret has 32",
+                shown_path(&path),
+                bytes.len()
+            );
             let secret = secret.unwrap_or_else(SecretBox::zeros);
             let id = SecretId::of_name(&known.name);
             let request =
@@ -163,7 +169,7 @@ impl Arguments {
 
     fn set_policies(&self, values: &ReferenceValues, system: &mut System) -> anyhow::Result<()> {
         let Some(folder) = &self.output else { return policy::upload(values, false, &self.server, system) };
-        std::fs::create_dir_all(folder).with_context(|| format!("Cannot make the folder '{}'", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("Cannot make the folder '{}'", shown_path(folder)))?;
         let attestation = attestation_policy(values, Lists::Literal);
         for (name, text) in
             [("attestation-policy.rego", attestation.as_str()), ("resource-policy.rego", resource_policy())]

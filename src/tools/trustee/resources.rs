@@ -14,6 +14,7 @@ use setrustee::{Finding, MAX_RESOURCE, RequestContext, SecretIdentity, SecretPai
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown_path;
 
 /// Prepare what guests fetch for their Crypto Express queues
 ///
@@ -106,7 +107,7 @@ impl Arguments {
         for ((request, identity), mkvp) in self.request.iter().zip(&self.identity).zip(&self.mkvp) {
             let mkvp = load_mkvp(mkvp, system)?;
             ensure!(seen.insert(mkvp), "two requests for the master key {mkvp}: a server has one pair for each");
-            let (place, identity) = (request.display().to_string(), load_identity(identity, system)?);
+            let (place, identity) = (shown_path(request), load_identity(identity, system)?);
             let bytes = input::read(request, MAX_RESOURCE, "add-secret request")?;
             let pair = SecretPair::new(mkvp, bytes.to_vec(), &identity);
             let pair = pair.with_context(|| format!("Cannot use '{place}'"))?;
@@ -130,7 +131,7 @@ pub(super) fn load_mkvp(text: &str, system: &mut System) -> anyhow::Result<Mkvp>
 
 fn load_identity(path: &Path, system: &mut System) -> anyhow::Result<SecretIdentity> {
     let text = read_text(path, "name and id of a secret", system)?;
-    SecretIdentity::parse(&text).with_context(|| format!("Cannot use '{}'", path.display()))
+    SecretIdentity::parse(&text).with_context(|| format!("Cannot use '{}'", shown_path(path)))
 }
 
 fn check(
@@ -139,7 +140,7 @@ fn check(
     context: &RequestContext,
     system: &mut System,
 ) -> anyhow::Result<Vec<Finding>> {
-    let place = request.display().to_string();
+    let place = shown_path(request);
     let bytes = input::read(request, MAX_RESOURCE, "add-secret request")?;
     let id = input::read(identity, 1 << 16, "id of a secret")?;
     if !id.contains(&b':') {
@@ -170,7 +171,7 @@ pub(super) fn write(
             continue;
         }
         if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("Cannot make the folder '{}'", folder.display()))?;
+            fs::create_dir_all(folder).with_context(|| format!("Cannot make the folder '{}'", shown_path(folder)))?;
         }
         outputs.add(&file, &bytes, Privacy::Public, "the resource")?;
         new += 1;

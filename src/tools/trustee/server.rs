@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use setrustee::Token;
 use std::path::PathBuf;
+use uvtypes::text::shown_path;
 
 /// Which server, and how to reach it.
 #[derive(Args, Clone, Debug)]
@@ -47,7 +48,7 @@ impl ServerArgs {
             bail!("Cannot send a token to '{url}': expected 'https://', or 'http://' to this machine itself");
         }
         let path = self.token_file.as_deref().context("A token is needed: '--token-file'")?;
-        let cannot = || format!("Cannot use the token in '{}'", path.display());
+        let cannot = || format!("Cannot use the token in '{}'", shown_path(path));
         let token = Token::parse(&read_text(path, "token", system)?).with_context(cannot)?;
         token.check_time(now(system)?).with_context(cannot)?;
         self.open(url, token)
@@ -65,7 +66,7 @@ impl ServerArgs {
             Some(pem) => Client::trusting("pvtools-trustee", limits, pem).with_context(|| {
                 format!(
                     "Cannot use '{}' as CA file",
-                    self.ca_file.as_deref().unwrap_or(std::path::Path::new("")).display()
+                    shown_path(self.ca_file.as_deref().unwrap_or(std::path::Path::new("")))
                 )
             })?,
         };

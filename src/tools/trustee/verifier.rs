@@ -16,6 +16,7 @@ use setrustee::verifier::{
 use setrustee::{Finding, MeasurementKeyPair};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown_path;
 
 /// The environment file in the folder.
 const ENVIRONMENT: &str = "verifier.env";
@@ -108,7 +109,7 @@ pub(super) fn check_folder(
     let own = dir.join(ENVIRONMENT);
     let file = environment.or_else(|| own.is_file().then_some(own.as_path()));
     let text = file.map(|file| read_text(file, "environment file", system)).transpose()?;
-    let place = file.map(|file| file.display().to_string());
+    let place = file.map(shown_path);
     let environment = place.as_deref().zip(text.as_deref().map(String::as_str));
     let folder = folder::read(dir)?;
     Ok(check(&folder, environment, now(system)?, warn_days.into()))
@@ -152,7 +153,7 @@ fn make(args: &Arguments, system: &mut System) -> anyhow::Result<()> {
         );
     };
     if args.dir.exists() && !args.dir.is_dir() {
-        bail!("Cannot make the folder '{}': a file is there", args.dir.display());
+        bail!("Cannot make the folder '{}': a file is there", shown_path(&args.dir));
     }
     let header = load_header(image, system)?;
     let group = args.group.as_deref().map(folder::group).transpose()?;
@@ -191,15 +192,15 @@ fn report_success(args: &Arguments, header: &Header, made: bool, system: &mut Sy
         system.warn(finding);
     }
     if report.has_errors() {
-        bail!("The folder '{}' is written, but guests cannot attest with it", args.dir.display());
+        bail!("The folder '{}' is written, but guests cannot attest with it", shown_path(&args.dir));
     }
     if made {
         system.warn("A new RSA pair was made: the verifier has to be restarted, for it reads the pair once.");
     }
     system.warn(&format!(
         "Successfully wrote the verifier's folder to '{}', for the image '{}' with tag {}",
-        args.dir.display(),
-        header.path.display(),
+        shown_path(&args.dir),
+        shown_path(&header.path),
         hex::encode(header.parsed.boot_tags().tag)
     ));
     Ok(())
@@ -211,7 +212,7 @@ fn add_pair(dir: &Path, staging: &Staging) -> anyhow::Result<bool> {
     let (pair, made) = if old.exists() {
         let pem = input::read(&old, 1 << 20, "RSA key")?;
         let pair = MeasurementKeyPair::from_pem(&pem);
-        (pair.with_context(|| format!("Cannot use '{}'", old.display()))?, false)
+        (pair.with_context(|| format!("Cannot use '{}'", shown_path(&old)))?, false)
     } else {
         (MeasurementKeyPair::generate().map_err(|error| anyhow!(error).context("Cannot make an RSA pair"))?, true)
     };
