@@ -3,7 +3,7 @@
 use crate::System;
 use crate::shared::error::{Failure, Outcome};
 use crate::tools::{
-    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
+    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -25,7 +25,7 @@ impl Applet {
     pub const ALL: &[Self] = &[
         Self {
             name: "chzcrypt",
-            about: "bind, unbind and associate Crypto Express queues by hand",
+            about: "change Crypto Express devices and the AP bus by hand",
             command: chzcrypt::command,
             run: chzcrypt::run,
         },
@@ -52,6 +52,12 @@ impl Applet {
             about: "attest a Secure Execution guest",
             command: pvattest::command,
             run: pvattest::run,
+        },
+        Self {
+            name: "pvebc",
+            about: "add the set of secrets that a guest gets at boot",
+            command: pvebc::command,
+            run: pvebc::run,
         },
         Self {
             name: "pvextract-hdr",

@@ -10,6 +10,8 @@ mod ap_guest; // a guest with an AP bus
 mod certificate_matrix; // every situation of host-key verification
 #[path = "suite/reference/command_lines.rs"]
 mod command_lines; // every option of s390-tools
+#[path = "suite/crl_cache.rs"]
+mod crl_cache; // CRLs that are kept, and who must not get hold of them
 #[path = "suite/crl_download.rs"]
 mod crl_download; // CRLs from a server that answers well and badly
 #[path = "suite/reference/differences.rs"]
@@ -40,6 +42,8 @@ mod pvapconfig_trouble; // faults, kills and resets at every step
 mod pvattest; // create, perform, verify, check
 #[path = "suite/pvattest_round_trip.rs"]
 mod pvattest_round_trip; // request, answer, verdict, policies, firmware check
+#[path = "suite/pvebc.rs"]
+mod pvebc; // the set of secrets of a boot, and a hostile host
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
 #[path = "suite/pvinfo.rs"]
@@ -66,3 +70,5 @@ mod simulator; // many commands at once in one guest
 mod support; // scratch folders and the command runner
 #[path = "suite/zcrypt.rs"]
 mod zcrypt; // lszcrypt and chzcrypt
+#[path = "suite/reference/zcrypt_recorded.rs"]
+mod zcrypt_recorded; // lszcrypt, chzcrypt on a static sysfs, as recorded

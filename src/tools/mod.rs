@@ -6,6 +6,7 @@ pub(crate) mod inspect;
 pub(crate) mod lszcrypt;
 pub(crate) mod pvapconfig;
 pub(crate) mod pvattest;
+pub(crate) mod pvebc;
 pub(crate) mod pvextract_hdr;
 pub(crate) mod pvinfo;
 pub(crate) mod pvsecret;

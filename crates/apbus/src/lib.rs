@@ -26,6 +26,7 @@ mod operate;
 mod queue;
 mod secret;
 mod serial;
+mod settings;
 
 pub use apqn::{Apqn, InvalidApqn};
 pub use bus::{Bindings, Bus};
@@ -41,3 +42,4 @@ pub use operate::{Operator, Waiting};
 pub use queue::{MasterKey, Mode, Queue, State};
 pub use secret::AssociationSecret;
 pub use serial::{InvalidSerialNumber, SerialNumber};
+pub use settings::{BusSettings, BusSwitch, Device, DomainMask};

@@ -23,7 +23,7 @@ struct HostKey {
 }
 
 impl HostKeyDocument {
-    /// The first certificate of a PEM or DER file.
+    /// Reads the first certificate of a PEM or DER file.
     ///
     /// # Errors
     /// [`Error::NoCertificate`], [`Error::Damaged`], [`Error::Trailing`], [`Error::NotP521`].

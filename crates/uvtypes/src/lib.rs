@@ -11,6 +11,7 @@
 //! | [`limits`] | how large everything may be |
 //! | [`layout`] | how a format is described, field by field |
 //! | [`Reader`], [`SecretBox`] | reading big-endian formats; holding secrets |
+//! | [`text`] | making text from outside fit for a terminal |
 //!
 //! Whoever adds a secret kind adds a row to [`SecretKind::TABLE`]; whoever adds a flag, a row to the table of its word:
 //! the command lines, lists and explanations of all tools are made from these tables.
@@ -28,6 +29,7 @@ mod secret_box;
 mod secret_id;
 mod secret_kind;
 mod secret_list;
+pub mod text;
 
 pub use cuid::Cuid;
 pub use hexadecimal::InvalidHex;

@@ -158,12 +158,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Format::Yaml => serde_yaml::to_string(&findings)?,
         Format::Json => format!("{:#}\n", serde_json::to_value(&findings)?),
     };
-    if output == Path::new("-") {
-        system.print(&text)?;
-        system.finish()?;
-    } else {
-        output::write(output, text.as_bytes(), Privacy::Public, "the result")?;
-    }
+    output::write(output, text.as_bytes(), Privacy::Public, "the result", system)?;
     for issue in &findings.issues {
         system.warn(&format!("✘ {issue}"));
     }

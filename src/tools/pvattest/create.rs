@@ -3,11 +3,11 @@
 use crate::shared::cli;
 use crate::shared::error::Failure;
 use crate::shared::host_keys::HostKeyArgs;
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::output::{self, Outputs, Privacy};
 use crate::shared::system::System;
 use anyhow::Context;
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use uvrequest::attest::{AttestationRequest, Exchange};
 use uvtypes::attestation::AttestationFlags;
 use uvtypes::flags::{Flag, attestation};
@@ -35,15 +35,15 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     let inputs = args.host_keys.inputs();
     output::refuse_overwriting(&args.output, &inputs)?;
     output::refuse_overwriting(&args.arpk, &inputs)?;
-    if output::same_target(&args.output, &args.arpk) || args.output == args.arpk {
+    if output::is_stdout(&args.arpk) {
+        return Err(anyhow::anyhow!("the protection key cannot be written to standard output: name a file").into());
+    }
+    if output::same_target(&args.output, &args.arpk) {
         return Err(anyhow::anyhow!(
             "the request and its protection key would both be written to '{}'",
             args.output.display()
         )
         .into());
-    }
-    if args.arpk == Path::new("-") {
-        return Err(anyhow::anyhow!("the protection key cannot be written to standard output: name a file").into());
     }
     let host_keys = args.host_keys.load("attestation request", system)?;
     let flags =
@@ -53,19 +53,10 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     let exchange = Exchange::new(arcb, request.flags()).to_bytes();
 
     // The key first: a request without its key is of no use.
-    let mut files =
-        vec![Staged::new(&args.arpk, arpk.expose(), Privacy::Secret, "Attestation request Protection Key")?];
-    if args.output == Path::new("-") {
-        output::publish_all(files)?;
-        if let Err(error) = system.print_bytes(&exchange).and_then(|()| system.finish()) {
-            // The key of a request that nobody has. What led here is the error to report.
-            let _ = std::fs::remove_file(&args.arpk);
-            return Err(error);
-        }
-    } else {
-        files.push(Staged::new(&args.output, &exchange, Privacy::Public, "attestation request")?);
-        output::publish_all(files)?;
-    }
+    let mut outputs = Outputs::default();
+    outputs.add(&args.arpk, arpk.expose(), Privacy::Secret, "Attestation request Protection Key")?;
+    outputs.add(&args.output, &exchange, Privacy::Public, "attestation request")?;
+    outputs.publish(system)?;
     system.warn("Successfully generated the request");
     Ok(())
 }

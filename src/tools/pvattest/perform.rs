@@ -50,12 +50,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     let response =
         Response { measurement: attested.measurement, additional: attested.additional, user_data, cuid: attested.cuid };
     let bytes = exchange.with_response(response).to_bytes();
-    if output == Path::new("-") {
-        system.print_bytes(&bytes)?;
-        system.finish()?;
-    } else {
-        output::write(output, &bytes, Privacy::Public, "attestation response")?;
-    }
+    output::write(output, &bytes, Privacy::Public, "attestation response", system)?;
     system.warn("Successfully performed the attestation");
     Ok(())
 }

@@ -10,6 +10,8 @@ mod outputs;
 mod retrieve;
 mod verify;
 
+pub(crate) use verify::load_user_certificate;
+
 use crate::shared::cli::{self, Verbosity};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::System;

@@ -93,10 +93,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         system.warn("Retrieved an unretrievable Secret! Will continue; interpreting it as a protected key.");
     }
     let rendered = render(secret.kind, &value, args.outform)?;
-    match output {
-        Some(path) if path != Path::new("-") => Ok(output::write(path, &rendered, Privacy::Secret, "secret")?),
-        _ => system.print_bytes(&rendered),
-    }
+    Ok(output::write(output.unwrap_or(Path::new("-")), &rendered, Privacy::Secret, "secret", system)?)
 }
 
 impl Wanted {
