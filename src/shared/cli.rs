@@ -1,7 +1,7 @@
 //! What all applets' command lines share.
 
 use crate::System;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::Level;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -10,29 +10,30 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use uvtypes::flags::Flag;
 
-/// Parses `args` (the tool's name first). `usage_status` is the tool's exit code for a wrong command line.
-/// `Err(Ok(_))` is help or a version that was asked for and printed.
-pub(crate) fn parse<T: CommandFactory + FromArgMatches>(
+/// Parses `args` (the tool's name first) and goes on with `run`. Help or a version that was asked for is printed, and
+/// ends it; so does a wrong command line, with the exit code that the tool has for it.
+pub(crate) fn run<T: CommandFactory + FromArgMatches>(
     args: &[OsString],
-    usage_status: u8,
+    usage_status: UsageStatus,
     system: &mut System,
-) -> Result<T, Result<Outcome, Failure>> {
+    run: impl FnOnce(T, &mut System) -> Result<Outcome, Failure>,
+) -> Result<Outcome, Failure> {
     let command = T::command();
     // Help shows the tool's name, not the path it was installed at.
     let args = std::iter::once(OsString::from(command.get_name())).chain(args.iter().skip(1).cloned());
     let error = match command.try_get_matches_from(args).and_then(|matches| T::from_arg_matches(&matches)) {
-        Ok(parsed) => return Ok(parsed),
+        Ok(parsed) => return run(parsed, system),
         Err(error) => error,
     };
     let text = error.render().to_string();
-    Err(match error.kind() {
+    match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => system.print(&text).map(|()| Outcome::Done),
         _ => Err(Failure::usage(usage_status, text)),
-    })
+    }
 }
 
 /// A wrong combination of the arguments of `subcommand` that clap cannot see by itself.
-pub(crate) fn usage_error<T: CommandFactory>(usage_status: u8, subcommand: &str, message: &str) -> Failure {
+pub(crate) fn usage_error<T: CommandFactory>(usage_status: UsageStatus, subcommand: &str, message: &str) -> Failure {
     let mut command = T::command();
     command.build();
     let command = match command.find_subcommand_mut(subcommand) {
