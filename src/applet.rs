@@ -3,11 +3,13 @@
 use crate::System;
 use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::tools::{
-    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
+    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvimg, pvinfo, pvsecret, pvverify,
+    trust_bundle,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
+use uvtypes::text::shown;
 
 /// A tool of the suite.
 pub struct Applet {
@@ -28,6 +30,12 @@ impl Applet {
             about: "change Crypto Express devices and the AP bus by hand",
             command: chzcrypt::command,
             run: chzcrypt::run,
+        },
+        Self {
+            name: "genprotimg",
+            about: "create a Secure Execution boot image",
+            command: pvimg::genprotimg_command,
+            run: pvimg::run_genprotimg,
         },
         Self {
             name: "inspect",
@@ -66,6 +74,12 @@ impl Applet {
             run: pvextract_hdr::run,
         },
         Self {
+            name: "pvimg",
+            about: "create Secure Execution boot images, look into them, check them",
+            command: pvimg::command,
+            run: pvimg::run,
+        },
+        Self {
             name: "pvinfo",
             about: "show what the ultravisor of this machine can do",
             command: pvinfo::command,
@@ -89,7 +103,7 @@ impl Applet {
     /// Whether the applet is a tool of its own, with a link that has its name. The others have names that
     /// are too common for that and only answer behind `pvtools`.
     pub fn has_link(&self) -> bool {
-        self.name.starts_with("pv") || self.name.ends_with("zcrypt")
+        self.name.starts_with("pv") || self.name.ends_with("zcrypt") || self.name == "genprotimg"
     }
 
     /// The applet called `name`.
@@ -148,7 +162,7 @@ fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> 
 }
 
 fn unknown(name: &OsStr) -> Failure {
-    let text = format!("error: no applet is called '{}'\n\n{}", name.to_string_lossy(), usage());
+    let text = format!("error: no applet is called '{}'\n\n{}", shown(&name.to_string_lossy()), usage());
     Failure::usage(UsageStatus::AsFailure, text)
 }
 

@@ -28,12 +28,18 @@ mod fixtures; // known answers
 mod guest; // tests/guest.yaml: what happens in a guest, with the ultravisor's state after every step
 #[path = "suite/help.rs"]
 mod help; // snapshot of every help text
+#[path = "suite/hostile_text.rs"]
+mod hostile_text; // text from outside that would steer a terminal
 #[path = "suite/inspect.rs"]
 mod inspect; // every kind of file, explained
+#[path = "suite/machine/kills.rs"]
+mod kills; // killed between any two system calls
 #[path = "suite/man_pages.rs"]
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/machine/memory.rs"]
 mod memory; // no secret is left in memory
+#[path = "suite/outputs.rs"]
+mod outputs; // what is in the way of outputs, and several of them
 #[path = "suite/pvapconfig.rs"]
 mod pvapconfig; // queues of a simulated AP bus
 #[path = "suite/pvapconfig_trouble.rs"]
@@ -46,6 +52,8 @@ mod pvattest_round_trip; // request, answer, verdict, policies, firmware check
 mod pvebc; // the set of secrets of a boot, and a hostile host
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
+#[path = "suite/pvimg.rs"]
+mod pvimg; // images made, taken apart, judged
 #[path = "suite/pvinfo.rs"]
 mod pvinfo; // what the ultravisor can do
 #[path = "suite/pvsecret_bad_input.rs"]
@@ -58,6 +66,8 @@ mod pvsecret_workstation; // create and verify
 mod pvverify; // verdicts on host-key documents
 #[path = "suite/reference/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
+#[path = "suite/reference/recorded_images.rs"]
+mod recorded_images; // the files that those of pvimg and genprotimg name
 #[path = "suite/reference/recorded_inputs.rs"]
 mod recorded_inputs; // the files that those name
 #[path = "suite/reference/side_by_side.rs"]

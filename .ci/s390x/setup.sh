@@ -41,7 +41,7 @@ S390X_QEMU=$PVTOOLS_CACHE/s390x-qemu/usr/bin/qemu-s390x
 
 # gcc finds its parts relative to itself; what it lacks are its libraries and our root folder.
 mkdir -p "$tools/bin"
-for name in gcc ar strip; do
+for name in gcc ar strip ld objcopy objdump; do
     case $name in
         gcc) exact="$tools/usr/bin/s390x-linux-gnu-gcc-12 --sysroot=$S390X_ROOT" ;;
         *) exact=$tools/usr/bin/s390x-linux-gnu-$name ;;

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use uvtypes::flags::Flag;
+use uvtypes::text::escaped;
 
 /// Parses `args` (the tool's name first) and goes on with `run`. Help or a version that was asked for is printed, and
 /// ends it; so does a wrong command line, with the exit code that the tool has for it.
@@ -21,15 +22,23 @@ pub(crate) fn run<T: CommandFactory + FromArgMatches>(
     let command = T::command();
     // Help shows the tool's name, not the path it was installed at.
     let args = std::iter::once(OsString::from(command.get_name())).chain(args.iter().skip(1).cloned());
+    let given: Vec<_> = args.clone().collect();
     let error = match command.try_get_matches_from(args).and_then(|matches| T::from_arg_matches(&matches)) {
         Ok(parsed) => return run(parsed, system),
-        Err(error) => error,
+        Err(error) => quoting_fit_text(error, T::command(), &given),
     };
     let text = error.render().to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => system.print(&text).map(|()| Outcome::Done),
         _ => Err(Failure::usage(usage_status, text)),
     }
+}
+
+/// The error that clap has for the same command line without what would steer a terminal or start a line: it quotes
+/// arguments, and names of files come from others.
+fn quoting_fit_text(error: clap::Error, command: clap::Command, arguments: &[OsString]) -> clap::Error {
+    let fit = arguments.iter().map(|argument| escaped(&argument.to_string_lossy()).into_owned());
+    command.try_get_matches_from(fit).err().unwrap_or(error)
 }
 
 /// A wrong combination of the arguments of `subcommand` that clap cannot see by itself.

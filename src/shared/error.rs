@@ -2,6 +2,7 @@
 
 use crate::System;
 use std::process::ExitCode;
+use uvtypes::text::escaped;
 
 /// How an applet ended; what there is to say was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,11 @@ impl Failure {
                 Outcome::WrongUsage(status)
             }
             Self::Failed(error) => {
-                system.complain(&format!("error: {error:#}\n"));
+                system.complain(&format!(
+                    "error: {}
+",
+                    escaped(&format!("{error:#}"))
+                ));
                 Outcome::Failed
             }
             Self::BrokenPipe => Outcome::Done,

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use uvdevice::{Ultravisor, UvDevice};
+use uvtypes::text::{escaped_json, escaped_lines};
 
 /// Keeps the secrets that this process will hold out of core dumps, and its memory from other processes
 /// of the user. A kernel that refuses has nothing to do with the user's wish, so it is no error.
@@ -92,12 +93,17 @@ impl System {
         std::fs::read(path).is_ok_and(|text| text.first() == Some(&b'1'))
     }
 
-    /// Requested data, to stdout.
+    /// Requested text, to stdout: lines with all escaped that a terminal would act upon.
     pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
-        self.print_bytes(text.as_bytes())
+        self.print_bytes(escaped_lines(text).as_bytes())
     }
 
-    /// Requested data, to stdout.
+    /// Requested JSON, to stdout: the same strings, in characters that a terminal does not act upon.
+    pub(crate) fn print_json(&mut self, json: &str) -> Result<(), Failure> {
+        self.print_bytes(escaped_json(json).as_bytes())
+    }
+
+    /// Requested data, to stdout as it is.
     pub(crate) fn print_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stdout.write_all(bytes).map_err(stdout_failure)
     }
@@ -116,8 +122,14 @@ impl System {
         self.stdout.flush().map_err(stdout_failure)
     }
 
-    /// To stderr at every level. Nothing can be done when stderr is gone.
+    /// To stderr at every level: lines with all escaped that a terminal would act upon. Nothing can be done when stderr is
+    /// gone.
     pub(crate) fn complain(&mut self, text: &str) {
+        let _ = self.stderr.write_all(escaped_lines(text).as_bytes());
+    }
+
+    /// To stderr as it is: text that moves the cursor, with nothing in it that came from outside.
+    pub(crate) fn draw(&mut self, text: &str) {
         let _ = self.stderr.write_all(text.as_bytes());
     }
 

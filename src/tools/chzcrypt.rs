@@ -11,6 +11,7 @@ use apbus::{Apqn, Bus, Mode, Operator, State};
 use clap::{ArgGroup, CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use uvtypes::text::escaped;
 
 /// Exit code for a wrong command line, as for all other errors.
 const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
@@ -90,7 +91,7 @@ fn refuse(system: &mut System, error: &Error) -> Result<Outcome, Failure> {
 }
 
 fn complain(system: &mut System, error: &Error) {
-    system.complain(&format!("chzcrypt: Error - {error}\n"));
+    system.complain(&format!("chzcrypt: Error - {}\n", escaped(&error.to_string())));
 }
 
 /// `--se_bind` is `--se-bind`. What stands behind `=` stays.
@@ -163,7 +164,9 @@ fn change(bus: &Bus, action: Action, queues: &[Apqn], verbose: bool, system: &mu
     let (mut outcome, mut printed) = (Outcome::Done, Ok(()));
     for &apqn in queues {
         match change_one(&operator, apqn, action) {
-            Ok(done) if verbose && printed.is_ok() => printed = system.print(&format!("{done}\n")),
+            Ok(done) if verbose && printed.is_ok() => {
+                printed = system.print(&format!("{}\n", escaped(&done.to_string())))
+            }
             Ok(_) => {}
             Err(error) => {
                 complain(system, &error);

@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use uvexplain::{Error, Field, KnownHostKey, Report};
+use uvtypes::text::{escaped, shown_path};
 
 /// Bytes of a value in one line of text, and of a line of the hexdump.
 const VALUE_BYTES: usize = 32;
@@ -71,7 +72,8 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
                 if args.format == Format::Human {
                     let text = Text { path, report: &report, colours: system.stdout_is_terminal };
                     let dump = if args.hexdump { Some(&mut file) } else { None };
-                    system.print(&text.render(dump).with_context(|| format!("Cannot read '{}'", path.display()))?)?;
+                    let text = text.render(dump).with_context(|| format!("Cannot read '{}'", path.display()))?;
+                    system.print_bytes(text.as_bytes())?;
                 }
                 explained.push(serde_json::json!({
                     "file": path.to_string_lossy(),
@@ -80,12 +82,12 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
                 }));
             }
             if let Some(failure) = failure {
-                system.complain(&format!("error: {failure:#}\n"));
+                system.complain(&format!("error: {}\n", escaped(&format!("{failure:#}"))));
                 outcome = Outcome::Failed;
             }
         }
         if args.format == Format::Json {
-            system.print(&format!("{:#}\n", serde_json::Value::from(explained)))?;
+            system.print_json(&format!("{:#}\n", serde_json::Value::from(explained)))?;
         }
         Ok(outcome)
     })
@@ -111,7 +113,7 @@ impl Text<'_> {
     /// With `dump`, each field is followed by its bytes, read from there.
     fn render(&self, mut dump: Option<&mut Seekable>) -> anyhow::Result<String> {
         let Report { kind, size, fields, warnings } = self.report;
-        let mut text = format!("{}\n", self.bold(&format!("{}: {kind}, {size} bytes", self.path.display())));
+        let mut text = format!("{}\n", self.bold(&format!("{}: {kind}, {size} bytes", shown_path(self.path))));
         let width = fields.iter().map(|field| field.name.len()).max().unwrap_or_default();
         for field in fields {
             self.field(&mut text, field, width, dump.is_none())?;
@@ -120,7 +122,7 @@ impl Text<'_> {
             }
         }
         for warning in warnings {
-            writeln!(text, "  {}", self.yellow(&format!("warning: {warning}")))?;
+            writeln!(text, "  {}", self.yellow(&format!("warning: {}", escaped(warning))))?;
         }
         Ok(text)
     }

@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fmt::Write;
+use uvtypes::text::escaped;
 
 /// Exit code for a wrong command line, as for all other errors.
 const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
@@ -119,7 +120,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
             }
             Format::Json => {
                 let devices: Vec<_> = rows.iter().map(|row| row.json(has_states)).collect();
-                system.print(&format!("{:#}\n", json!({ "devices": devices })))?;
+                system.print_json(&format!("{:#}\n", json!({ "devices": devices })))?;
             }
         }
         Ok(Outcome::Done)
@@ -127,7 +128,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
 }
 
 fn complain(system: &mut System, text: &str) -> Result<Outcome, Failure> {
-    system.complain(&format!("lszcrypt: {text}\n"));
+    system.complain(&format!("lszcrypt: {}\n", escaped(text)));
     Ok(Outcome::Failed)
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod pvapconfig;
 pub(crate) mod pvattest;
 pub(crate) mod pvebc;
 pub(crate) mod pvextract_hdr;
+pub(crate) mod pvimg;
 pub(crate) mod pvinfo;
 pub(crate) mod pvsecret;
 pub(crate) mod pvverify;

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser};
 use sehdr::{DEFAULT_COUNT, DEFAULT_SKIP, Search};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use uvtypes::text::escaped;
 
 /// Extract the Secure Execution header from a boot image
 ///
@@ -40,7 +41,9 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     cli::run(args, UsageStatus::AsFailure, system, |args: Arguments, system| {
         extract(&args, system).map_err(|failure| match failure {
             // The prefix that the script of this name has always printed.
-            Failure::Failed(error) => Failure::usage(UsageStatus::AsFailure, format!("ERROR: {error:#}\n")),
+            Failure::Failed(error) => {
+                Failure::usage(UsageStatus::AsFailure, format!("ERROR: {}\n", escaped(&format!("{error:#}"))))
+            }
             other => other,
         })?;
         Ok(Outcome::Done)
@@ -60,7 +63,7 @@ fn extract(args: &Arguments, system: &mut System) -> Result<(), Failure> {
             system.warn(line);
             return Ok(());
         }
-        system.print(&format!("{line}\n"))
+        system.print(&format!("{}\n", escaped(line)))
     };
     tell(system, &format!("SE header found at offset {:#08x}", found.offset))?;
     if let Some(version) = found.unknown_metadata_version {

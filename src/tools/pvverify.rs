@@ -9,6 +9,7 @@ use hostkey::HostKeyDocument;
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::Path;
+use uvtypes::text::escaped;
 
 /// Exit code for a wrong command line.
 const USAGE_STATUS: UsageStatus = UsageStatus::Own;
@@ -95,7 +96,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
             verdicts.push(verdict);
         }
         if args.format == Format::Json {
-            system.print(&format!("{:#}\n", serde_json::to_value(&verdicts)?))?;
+            system.print_json(&format!("{:#}\n", serde_json::to_value(&verdicts)?))?;
         }
         let refused = verdicts.iter().filter(|verdict| verdict.reason.is_some()).count();
         if refused > 0 {
@@ -127,10 +128,11 @@ impl Verdict {
         match &self.reason {
             // Errors of loading name the file already.
             Some(reason) if reason.contains(&format!("'{}'", self.file)) => {
-                system.complain(&format!("error: {reason}\n"));
+                system.complain(&format!("error: {}\n", escaped(reason)));
             }
             Some(reason) => {
-                system.complain(&format!("error: Host-key verification failed: '{}': {reason}\n", self.file));
+                let line = format!("error: Host-key verification failed: '{}': {reason}", self.file);
+                system.complain(&format!("{}\n", escaped(&line)));
             }
             None => system.warn(&format!("Use host-key document at '{}'", self.file)),
         }

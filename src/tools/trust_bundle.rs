@@ -41,9 +41,14 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         if args.host_keys.no_verify() {
             return Err(anyhow!("'--no-verify' makes no sense here: there would be nothing to collect").into());
         }
-        if args.output.as_os_str().as_encoded_bytes().contains(&b',') {
+        if args.output.as_os_str().as_encoded_bytes().contains(&b',')
+            || shown_path(&args.output) != args.output.to_string_lossy()
+        {
             let folder = shown_path(&args.output);
-            return Err(anyhow!("Cannot make a bundle in '{folder}': ',' separates the files of an option").into());
+            return Err(anyhow!(
+                "Cannot make a bundle in '{folder}': its options cannot have ',', nor what is not shown"
+            )
+            .into());
         }
         let bundle = Bundle::collect(&args.host_keys, system)?;
         std::fs::create_dir_all(&args.output)
@@ -68,7 +73,21 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     })
 }
 
-/// A path as a shell reads it, whatever is in it.
+/// As a shell reads it back.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shells_read_names_back() {
+        for name in ["plain", "with blank", "it's", "tb'; touch X; '", "$HOME `id` \\ \"", "-n"] {
+            let script = format!("printf %s {}", quoted(Path::new(name)));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), name);
+        }
+    }
 }

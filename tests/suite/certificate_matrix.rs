@@ -3,14 +3,10 @@
 
 use crate::support::{Run, Scratch};
 use openssl::ec::{EcGroup, EcKey};
-use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
 use openssl::x509::X509Crl;
-use pvsim::pki::{
-    AuthorityId, CertificateSpec, CrlSpec, DAY, Entries, Keys, Pki, Plan, Reason, common_name, signing_key_name,
-};
+use pvsim::pki::{CertificateSpec, CrlSpec, Keys, Pki, Plan, Reason};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,20 +14,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Keys that all rows share: making RSA keys is slow.
 struct Pool {
     keys: Keys,
-    /// Another RSA key.
-    other: PKey<Private>,
-    rsa1024: PKey<Private>,
-    rsa3072: PKey<Private>,
     other_host: PKey<Private>,
     header: Vec<u8>,
 }
 
 static POOL: LazyLock<Pool> = LazyLock::new(|| {
-    let rsa = |bits| PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap();
     let keys = Keys::generate().unwrap();
     let secrets = pvsim::image::HeaderSecrets::random().unwrap();
     let header = pvsim::image::header(std::slice::from_ref(&keys.host_key), &secrets, 0, 1).unwrap();
-    Pool { other: rsa(2048), rsa1024: rsa(1024), rsa3072: rsa(3072), other_host: ec(Nid::SECP521R1), keys, header }
+    Pool { other_host: ec(Nid::SECP521R1), keys, header }
 });
 
 fn ec(curve: Nid) -> PKey<Private> {
@@ -243,35 +234,6 @@ const ROWS: &[(&str, Change, Arrange, &str)] = &[
     ),
 ];
 
-fn named(plan: &mut Plan, name: Entries) {
-    plan.signing_key_crl.issuer = name.clone();
-    plan.signing_key.subject = name;
-}
-
-fn armonk(plan: &mut Plan) {
-    named(plan, signing_key_name("Armonk"));
-}
-
-fn entry(plan: &mut Plan, nid: Nid, value: &str) {
-    let mut name = plan.signing_key.subject.clone();
-    name.iter_mut().find(|entry| entry.0 == nid).unwrap().1 = value.to_owned();
-    named(plan, name);
-}
-
-fn unit(plan: &mut Plan, value: &str) {
-    entry(plan, Nid::ORGANIZATIONALUNITNAME, value);
-}
-
-/// C, O, OU, L, ST, CN.
-fn reordered(town: &str) -> Entries {
-    let name = signing_key_name(town);
-    [0, 3, 4, 2, 1, 5].map(|at| name[at].clone()).to_vec()
-}
-
-fn expired(crl: &CrlSpec) -> CrlSpec {
-    CrlSpec { last_update: now() - 2 * DAY, next_update: Some(now() - 60), ..crl.clone() }
-}
-
 fn signer_crl(pki: &Pki, spec: CrlSpec) -> Vec<u8> {
     pem(&spec.sign(&pki.signing_key).unwrap())
 }
@@ -284,51 +246,6 @@ fn another_hkd(plan: &Plan, pki: &Pki, serial: u32) -> Vec<u8> {
 fn revoke(plan: &Plan, pki: &Pki, files: &mut Files, serial: u32) {
     let spec = CrlSpec { revoked: vec![(serial, Reason::Unspecified)], ..plan.signing_key_crl.clone() };
     files.crls[2].1 = signer_crl(pki, spec);
-}
-
-/// A host-key document that another key signed; its key identifier is the genuine one, or that key's.
-fn forge(plan: &Plan, pki: &Pki, files: &mut Files, authority_id: AuthorityId, genuine_id: bool) {
-    let mut fake = pki.signing_key.clone();
-    if !genuine_id {
-        let spec = CertificateSpec { key: POOL.other.clone(), ..plan.signing_key.clone() };
-        fake = spec.issue(Some(&pki.intermediate)).unwrap();
-    }
-    fake.key = POOL.other.clone();
-    let spec = CertificateSpec { authority_id, ..plan.host_key.clone() };
-    files.hkds[0].1 = spec.issue(Some(&fake)).unwrap().certificate.to_pem().unwrap();
-}
-
-/// `count` intermediates between root and signing key, each with its CRL.
-fn intermediates(plan: &Plan, pki: &Pki, files: &mut Files, count: u32) {
-    files.certs.clear();
-    files.crls.truncate(1);
-    let mut issuer = pki.root.clone();
-    for number in 0..count {
-        let name = common_name(&format!("intermediate {number}"));
-        let spec = CertificateSpec::authority(name.clone(), POOL.other.clone(), 50 + number, now());
-        let authority = spec.issue(Some(&issuer)).unwrap();
-        let file = ["a", "b", "c"][number as usize];
-        files.certs.push((file, authority.certificate.to_pem().unwrap()));
-        files.crls.push((["x", "y", "z"][number as usize], pem(&CrlSpec::new(name, now()).sign(&authority).unwrap())));
-        issuer = authority;
-    }
-    let signer = plan.signing_key.issue(Some(&issuer)).unwrap();
-    files.certs.push(("ibm.crt", signer.certificate.to_pem().unwrap()));
-    files.crls.push(("ibm.crl", pem(&plan.signing_key_crl.sign(&signer).unwrap())));
-    files.hkds[0].1 = plan.host_key.issue(Some(&signer)).unwrap().certificate.to_pem().unwrap();
-}
-
-fn self_signed_signer(plan: &Plan, files: &mut Files, authority: bool) {
-    let mut spec = plan.signing_key.clone();
-    if authority {
-        spec = CertificateSpec::authority(spec.subject, spec.key, spec.serial, now());
-    }
-    let signer = spec.issue(None).unwrap();
-    let bytes = signer.certificate.to_pem().unwrap();
-    files.certs = vec![("ibm.crt", bytes.clone())];
-    files.root = Some(("root.crt", bytes));
-    files.crls = vec![("ibm.crl", pem(&plan.signing_key_crl.sign(&signer).unwrap()))];
-    files.hkds[0].1 = plan.host_key.issue(Some(&signer)).unwrap().certificate.to_pem().unwrap();
 }
 
 #[test]

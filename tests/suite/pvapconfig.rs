@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -421,4 +422,64 @@ fn names_cannot_write_to_the_terminal() {
         let run = guest.configure(args).succeeds();
         assert!(!run.stdout().contains('\x1b') && run.stdout().contains("[31mred\\nline"), "{run:#?}");
     }
+}
+
+#[test]
+fn what_others_put_in_place_of_the_lock_file_stops_nobody() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    let path = guest.lock_file();
+    fs::create_dir(&path).unwrap();
+    guest.configure(&[]).succeeds();
+    assert!(!path.exists());
+    // A folder that is not empty stays, and does no harm.
+    fs::create_dir_all(path.join("inside")).unwrap();
+    guest.configure(&[]).succeeds();
+    fs::remove_dir_all(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    guest.configure(&[]).succeeds();
+    // Whoever holds a lock on that file holds nothing.
+    fs::write(&path, "1").unwrap();
+    let held = fs::File::open(&path).unwrap();
+    let held = nix::fcntl::Flock::lock(held, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    guest.configure(&[]).succeeds();
+    drop(held);
+    // The one that counts is for its user alone.
+    let ours = guest.scratch.join("machine/root/run/pvtools");
+    assert_eq!(fs::metadata(&ours).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(ours.join("pvapconfig.lock")).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::set_permissions(&ours, fs::Permissions::from_mode(0o777)).unwrap();
+    guest.configure(&[]).refuses(1, &["nobody else may write to"]);
+}
+
+#[test]
+fn a_killed_one_that_nobody_waited_for_stops_nobody() {
+    let guest = ApGuest::new(&INVENTORY.replace("{mk: A}", "{mk: A, assoc_ms: 4000}"), CONFIG);
+    let mut first = guest.installed("pvapconfig", &["config.yaml"]).spawn().unwrap();
+    while guest.writes() == 0 {
+        std::thread::yield_now();
+    }
+    first.kill().unwrap();
+    let stat = format!("/proc/{}/stat", first.id());
+    while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+        std::thread::yield_now();
+    }
+    assert!(guest.lock_file().exists());
+    guest.configure(&[]).succeeds();
+    first.wait().unwrap();
+    guest.expect(&DONE);
+}
+
+#[test]
+fn a_living_pvapconfig_of_s390_tools_is_respected() {
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    // A program of that name that lives.
+    let other = guest.scratch.join("pvapconfig");
+    crate::outputs::copy_program("/bin/sleep", &other);
+    let mut other = std::process::Command::new(other).arg("1000").spawn().unwrap();
+    fs::write(guest.lock_file(), other.id().to_string()).unwrap();
+    guest.configure(&[]).refuses(1, &["pvapconfig of s390-tools is running already", &other.id().to_string()]);
+    assert!(guest.lock_file().exists(), "its file stays");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    guest.configure(&[]).succeeds();
 }

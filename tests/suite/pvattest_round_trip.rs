@@ -1,6 +1,7 @@
 //! pvattest from the request to the policies, in a simulated guest, and the firmware check against a server of our own.
 
 use crate::guest::Stage;
+use crate::hostile_text::is_fit;
 use crate::support::{Run, Scratch, product};
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -329,6 +330,8 @@ fn check_firmware(scratch: &Scratch, server: &Server, trusts: bool, version: &st
 
 #[test]
 fn the_firmware_is_judged_by_the_server_alone() {
+    /// In JSON.
+    const HOSTILE: &str = r"\u001b[31m\nFAKE \u202e";
     let stage = stage();
     attest(&stage, "hello");
     let one = r#"{"version":"1.0","valid":VALID,"referenceId":"R-1","reason":"too old"}"#;
@@ -336,7 +339,9 @@ fn the_firmware_is_judged_by_the_server_alone() {
     let rows = [
         ("1", "200 OK", one.replace("VALID", "true"), true, 0, ""),
         ("1", "200 OK", one.replace("VALID", "false"), true, 2, "R-1"),
+        ("1", "200 OK", one.replace("VALID", "false").replace("old", HOSTILE), true, 2, "too \\u{1b}[31m\\nFAKE"),
         ("2", "200 OK", two.replace("VALID", "true"), true, 0, ""),
+        ("2", "200 OK", two.replace("VALID", "false").replace("some", HOSTILE), true, 2, "\\u001b[31m\\nFAKE"),
         ("2", "200 OK", two.replace("VALID", "false"), true, 2, "some"),
         ("1", "200 OK", two.replace("VALID", "true"), true, 1, "2.0"),
         ("1", "200 OK", "<html>".to_owned(), true, 1, "unexpected answer"),
@@ -351,6 +356,7 @@ fn the_firmware_is_judged_by_the_server_alone() {
         let run = check_firmware(&stage.scratch, &server, trusts, version);
         assert_eq!(run.status, status, "{row}: {run:?}");
         assert!(run.stderr.contains(text), "{row}: {run:?}");
+        is_fit(&row, &run);
         let question = server.asked.join().unwrap();
         if !trusts {
             assert_eq!(question, "", "{row}: the question went to a stranger");

@@ -52,6 +52,11 @@ fn open(request: &[u8]) -> OpenAddSecret {
     AddSecretRequest::parse(request).unwrap().open(&HOST).unwrap()
 }
 
+/// The association secret in a request.
+pub(crate) fn association_secret(request: &[u8]) -> Vec<u8> {
+    open(request).secret.expose().clone()
+}
+
 #[test]
 fn all_but_guest_commands_behave_as_recorded() {
     recorded::compare("pvsecret", |argv| !recorded::is_for_guests(argv));

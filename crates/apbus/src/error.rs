@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use uvtypes::text::shown;
 
 /// Why something on the AP bus did not work.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,7 @@ pub enum Error {
         waited: Duration,
     },
     /// An attribute with a text that has no meaning.
-    #[error("{} reads '{text}', which is not {wanted}", path.display())]
+    #[error("{} reads '{}', which is not {wanted}", path.display(), shown(text))]
     Text {
         /// The attribute.
         path: PathBuf,

@@ -1,8 +1,7 @@
 //! The texts of attributes. All are the kernel's (`drivers/s390/crypto/ap_card.c`, `ap_queue.c`, `zcrypt_cex4.c`),
-//! without the newline at their end. And texts from outside, fit to be shown.
+//! without the newline at their end.
 
 use crate::{Generation, MasterKey, Mode, State};
-use std::ops::RangeInclusive;
 
 /// The number of a card in one or two hex digits.
 pub fn card(digits: &str) -> Option<u8> {
@@ -90,31 +89,6 @@ pub fn current_wrapping_key(mkvps: &str) -> MasterKey {
     MasterKey::Unknown
 }
 
-/// A text from outside, fit for a line on a terminal: its first 200 characters, with those escaped that steer the
-/// terminal, turn the direction of writing, or cannot be seen.
-pub fn shown(text: &str) -> String {
-    const MOST: usize = 200;
-    let mut shown = String::new();
-    for c in text.chars().take(MOST) {
-        if is_plain(c) {
-            shown.push(c);
-        } else {
-            shown.extend(c.escape_default());
-        }
-    }
-    if text.chars().nth(MOST).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-/// Neither a control character nor one of those for bidirectional text and of no width (Unicode Standard, 23.2).
-fn is_plain(c: char) -> bool {
-    const FORMATS: [RangeInclusive<char>; 4] =
-        ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}', '\u{feff}'..='\u{feff}'];
-    !c.is_control() && !FORMATS.iter().any(|range| range.contains(&c))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,20 +142,6 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(functions(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn shows_no_character_that_steers_a_terminal_or_the_direction_of_writing() {
-        for (text, wanted) in [
-            ("my key, größer", "my key, größer"),
-            ("a\nb\x1b[31m\u{9b}", "a\\nb\\u{1b}[31m\\u{9b}"),
-            ("\u{202a}\u{202e}x\u{2066}\u{2069}", "\\u{202a}\\u{202e}x\\u{2066}\\u{2069}"),
-            ("\u{200b}\u{200f}\u{feff}", "\\u{200b}\\u{200f}\\u{feff}"),
-            ("\u{200a}\u{2010}\u{2065}\u{206a}", "\u{200a}\u{2010}\u{2065}\u{206a}"),
-        ] {
-            assert_eq!(shown(text), wanted);
-        }
-        assert_eq!(shown(&"ä".repeat(201)), format!("{}…", "ä".repeat(200)));
     }
 
     proptest! {

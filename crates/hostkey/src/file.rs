@@ -1,6 +1,7 @@
 //! Files with certificates and CRLs, PEM or DER.
 
 use crate::Error;
+use memchr::memmem::find;
 use openssl::error::ErrorStack;
 use openssl::x509::{X509, X509Crl};
 use std::fmt;
@@ -116,19 +117,6 @@ pub fn pem_blocks(bytes: &[u8]) -> impl Iterator<Item = PemBlock<'_>> {
         rest = whole.and_then(|whole| block.get(whole.len()..)).unwrap_or_default();
         Some(PemBlock { kind, whole })
     })
-}
-
-/// Where `wanted` begins in `bytes`. Looks for its first byte alone, which base64 does not have.
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut from = 0;
-    loop {
-        let at = from + bytes.get(from..)?.iter().position(|byte| *byte == first)?;
-        if bytes.get(at..)?.starts_with(wanted) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
 }
 
 fn refuse_trailing(what: &'static str, own: Result<Vec<u8>, ErrorStack>, bytes: &[u8]) -> Result<(), Error> {

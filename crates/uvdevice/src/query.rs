@@ -12,6 +12,7 @@ use crate::Error;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown;
 
 /// The folder with what the ultravisor says.
 #[derive(Clone, Debug)]
@@ -107,7 +108,7 @@ impl Query {
     }
 
     fn unreadable(&self, name: &str, text: &str, wanted: &'static str) -> Error {
-        Error::QueryText { path: self.folder.join("query").join(name), text: text.escape_debug().to_string(), wanted }
+        Error::QueryText { path: self.folder.join("query").join(name), text: shown(text), wanted }
     }
 }
 

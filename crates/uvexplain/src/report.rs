@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use std::fmt;
 use uvtypes::HostKeyHash;
+use uvtypes::text::escaped;
 
 /// A file, explained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,7 +44,7 @@ pub enum Value {
     Number(u64),
     /// A number, shown in hexadecimal.
     Hex(u64),
-    /// Words.
+    /// Words; they may come from outside, and are displayed with all escaped that a terminal would act upon.
     Text(String),
     /// Not shown, because only the ultravisor can decrypt it.
     Encrypted,
@@ -56,7 +57,8 @@ impl fmt::Display for Value {
             Self::Zeros => f.write_str("0"),
             Self::Number(number) => write!(f, "{number}"),
             Self::Hex(number) => write!(f, "{number:#x}"),
-            Self::Text(text) => f.write_str(text),
+            // A reader of JSON escapes by itself; see `Serialize`.
+            Self::Text(text) => f.write_str(&escaped(text)),
             Self::Encrypted => f.write_str("(encrypted)"),
         }
     }
@@ -68,6 +70,7 @@ impl Serialize for Value {
             Self::Number(number) => serializer.serialize_u64(*number),
             Self::Zeros => serializer.serialize_u64(0),
             Self::Encrypted => serializer.serialize_none(),
+            Self::Text(text) => serializer.serialize_str(text),
             shown => serializer.collect_str(shown),
         }
     }

@@ -11,7 +11,7 @@
 //! | [`limits`] | how large everything may be |
 //! | [`layout`] | how a format is described, field by field |
 //! | [`Reader`], [`SecretBox`] | reading big-endian formats; holding secrets |
-//! | [`text`] | making text from outside fit for a terminal |
+//! | [`text`] | text from outside, made fit for a terminal |
 //!
 //! Whoever adds a secret kind adds a row to [`SecretKind::TABLE`]; whoever adds a flag, a row to the table of its word:
 //! the command lines, lists and explanations of all tools are made from these tables.

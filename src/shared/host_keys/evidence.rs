@@ -56,7 +56,13 @@ pub(crate) fn load_document(path: &Path) -> anyhow::Result<HostKeyDocument> {
 }
 
 fn load_certificates(path: &Path, what: &str, limit: usize) -> anyhow::Result<CertificateFile> {
-    let bytes = input::read(path, limit, what)?;
+    let cannot = || format!("Cannot read {what} at '{}'", shown_path(path));
+    // Not as files are read that may hold a secret: wiping a CRL of 100,000 entries takes its time.
+    let mut bytes = Vec::new();
+    input::open(path, what)?.take(limit as u64 + 1).read_to_end(&mut bytes).with_context(cannot)?;
+    if bytes.len() > limit {
+        return Err(anyhow!("it is larger than {limit} bytes").context(cannot()));
+    }
     CertificateFile::parse(&bytes).map_err(|error| unusable(path, &format!("{what} file"), error))
 }
 

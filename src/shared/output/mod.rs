@@ -45,6 +45,8 @@ pub(crate) struct Outputs(Vec<Staged>);
 struct Staged {
     shown: PathBuf,
     content: Content,
+    /// What is there already stays, and is an error.
+    must_be_new: bool,
 }
 
 enum Content {
@@ -100,8 +102,33 @@ impl Outputs {
     pub(crate) fn add(&mut self, path: &Path, bytes: &[u8], privacy: Privacy, what: &str) -> anyhow::Result<()> {
         let content =
             stage(path, bytes, privacy).with_context(|| format!("Cannot write {what} at '{}'", path.display()))?;
-        self.0.push(Staged { shown: path.to_owned(), content });
+        self.0.push(Staged { shown: path.to_owned(), content, must_be_new: false });
         Ok(())
+    }
+
+    /// Adds a secret that is too large for memory: an empty file, for the caller to fill and to sync before it is published.
+    /// With `must_be_new`, what is at `path` by then stays, and is an error. Refuses pipes and devices.
+    pub(crate) fn create(&mut self, path: &Path, must_be_new: bool, what: &str) -> anyhow::Result<File> {
+        let create = || {
+            // Looked at first: opening a pipe waits for its reader.
+            let is_stream = path.symlink_metadata().is_ok_and(|there| {
+                let kind = there.file_type();
+                !kind.is_file() && !kind.is_dir() && !kind.is_symlink()
+            });
+            if is_stream {
+                bail!("expected a regular file, found a pipe or device");
+            }
+            match stage(path, &[], Privacy::Secret)? {
+                Content::New { file, name, instead } => {
+                    let filled = file.again()?;
+                    Ok((filled, Content::New { file, name, instead }))
+                }
+                _ => bail!("expected a regular file, found a pipe or device"),
+            }
+        };
+        let (file, content) = create().with_context(|| format!("Cannot write {what} at '{}'", path.display()))?;
+        self.0.push(Staged { shown: path.to_owned(), content, must_be_new });
+        Ok(file)
     }
 
     /// Lets what was added first appear last.
@@ -114,7 +141,7 @@ impl Outputs {
     /// Gets ready to append `line` to the file at `path`.
     pub(crate) fn append(&mut self, path: &Path, line: &str, what: &str) -> anyhow::Result<()> {
         let append = Append::new(path, line).with_context(|| format!("Cannot write to {what} '{}'", path.display()))?;
-        self.0.push(Staged { shown: path.to_owned(), content: Content::Append(append) });
+        self.0.push(Staged { shown: path.to_owned(), content: Content::Append(append), must_be_new: false });
         Ok(())
     }
 
@@ -192,6 +219,11 @@ impl Staged {
             Ok(Done::InPlace(there))
         };
         let landed = match self.content {
+            Content::New { file, name, .. } if self.must_be_new => {
+                let landed = file.land_new(&name.path());
+                folders.changed(&name.folder);
+                landed.map(Done::New).map_err(anyhow::Error::from)
+            }
             Content::New { file, name, instead } => match (file.land(&name.path(), keep_old), instead) {
                 (Ok(landed), _) => {
                     folders.changed(&name.folder);

@@ -61,6 +61,28 @@ impl NewFile {
         Ok(self)
     }
 
+    /// Another descriptor of the file, to fill it.
+    pub(super) fn again(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Gets the name `target` if nothing has it.
+    pub(super) fn land_new(self, target: &Path) -> io::Result<Landed> {
+        let new = identity(&self.file.metadata()?);
+        let new = match self.name {
+            Some(name) => name.persist_noclobber(target).map(|()| new).map_err(|error| error.error)?,
+            None => match link(&self.file, target) {
+                Err(error) if cannot_link(&error) => {
+                    let name = copy_beside(&self.file, target)?;
+                    let new = identity(&name.symlink_metadata()?);
+                    name.persist_noclobber(target).map(|()| new).map_err(|error| error.error)?
+                }
+                result => result.map(|()| new)?,
+            },
+        };
+        Ok(Landed { target: target.to_owned(), new, old: Old::Nothing })
+    }
+
     /// Takes the place of what is at `target`, in one step. `keep_old`: so that it can be undone.
     pub(super) fn land(self, target: &Path, keep_old: bool) -> io::Result<Landed> {
         let is_missing = target.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
@@ -82,7 +104,7 @@ impl NewFile {
         let exchange = || renameat2(AT_FDCWD, &*name, AT_FDCWD, target, RenameFlags::RENAME_EXCHANGE);
         match exchange() {
             // A rename would not have replaced a folder.
-            Ok(()) if name.symlink_metadata()?.is_dir() => {
+            Ok(()) if name.symlink_metadata().is_ok_and(|old| old.is_dir()) => {
                 exchange()?;
                 Err(Errno::EISDIR.into())
             }
@@ -131,8 +153,17 @@ impl Landed {
     /// Puts back what was there.
     pub(super) fn undo(self) -> io::Result<()> {
         if !self.is_there() {
-            // Somebody else has replaced it meanwhile: that is none of this run's.
-            return Ok(());
+            // Somebody else has replaced it meanwhile: that is none of this run's. What was there is not thrown away.
+            return match self.old {
+                Old::Kept(old) => {
+                    let old = old.keep().map_err(|error| error.error)?;
+                    Err(io::Error::other(format!(
+                        "somebody replaced it, and what it was before is '{}'",
+                        old.display()
+                    )))
+                }
+                Old::Nothing | Old::Gone => Ok(()),
+            };
         }
         match self.old {
             // One step: the name is never missing.

@@ -57,11 +57,12 @@ impl Place {
                 return Ok(Self::Name(name));
             }
             path = name.path();
+            let next = name.folder.join(path.read_link()?);
             // The links that the kernel keeps for the open files of other processes lead to no name.
-            if let Some(metadata) = path.metadata().ok().filter(is_stream) {
+            if let (Err(_), Some(metadata)) = (next.symlink_metadata(), path.metadata().ok().filter(is_stream)) {
                 return Ok(Self::Name(Name { found: Some(Found::of(&metadata)), ..name }));
             }
-            path = name.folder.join(path.read_link()?);
+            path = next;
         }
         bail!(io::Error::from(nix::errno::Errno::ELOOP))
     }

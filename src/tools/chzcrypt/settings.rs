@@ -5,9 +5,9 @@ use crate::shared::clock::Monotonic;
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::System;
 use anyhow::{Result, anyhow, bail};
-use apbus::text::shown;
 use apbus::{Bus, BusSwitch, Device};
 use clap::Args;
+use uvtypes::text::shown;
 
 /// The options beside those of Secure Execution.
 #[derive(Args)]

@@ -4,9 +4,9 @@ use super::{Device, Row, complain};
 use crate::shared::cli::Format;
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::System;
-use apbus::text::shown;
 use apbus::{Apqn, Bus};
 use serde_json::{Value, json};
+use uvtypes::text::shown;
 
 /// Prints one of the two forms.
 fn print(text: impl FnOnce() -> String, json: Value, format: Format, system: &mut System) -> Result<Outcome, Failure> {

@@ -6,9 +6,9 @@ use crate::shared::error::{Failure, Outcome};
 use crate::shared::input;
 use crate::shared::system::System;
 use apbus::config::{Configuration, MAX_SIZE};
-use apbus::text::shown;
 use serde::Serialize;
 use std::path::Path;
+use uvtypes::text::{escaped, shown};
 
 /// Documented in pvapconfig(1).
 #[derive(Serialize)]
@@ -30,10 +30,10 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     let warnings = config.map_or_else(Vec::new, |config| config.warnings.iter().map(ToString::to_string).collect());
     let verdict = Verdict { file, valid: errors.is_empty(), entries, errors, warnings };
     match args.format {
-        Format::Json => system.print(&(serde_json::to_string_pretty(&verdict)? + "\n"))?,
+        Format::Json => system.print_json(&(serde_json::to_string_pretty(&verdict)? + "\n"))?,
         Format::Text => {
             let Verdict { file, entries, errors, warnings, .. } = &verdict;
-            errors.iter().for_each(|error| system.complain(&format!("error: {error}\n")));
+            errors.iter().for_each(|error| system.complain(&format!("error: {}\n", escaped(&error.to_string()))));
             warnings.iter().for_each(|warning| system.warn(&format!("Warning: {file}: {warning}")));
             if verdict.valid {
                 let noun = if *entries == 1 { "entry" } else { "entries" };

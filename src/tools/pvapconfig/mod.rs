@@ -12,7 +12,6 @@ use crate::shared::clock::Monotonic;
 use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use anyhow::anyhow;
-use apbus::text::shown;
 use apbus::{Bus, Entry, Event, Executor, Report, Task, Wanted};
 use clap::builder::OsStringValueParser;
 use clap::{CommandFactory, Parser};
@@ -20,6 +19,7 @@ use lock::Lock;
 use narrator::Narrator;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown;
 
 /// Exit code for a wrong command line.
 const USAGE_STATUS: UsageStatus = UsageStatus::Own;
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         if let (Err(Failure::Failed(error)), Format::Json) = (&outcome, args.format) {
             // Whoever reads the object learns the end from it, too.
             let object = serde_json::json!({ "status": 1, "error": format!("{error:#}") });
-            system.print(&format!("{object:#}\n"))?;
+            system.print_json(&format!("{object:#}\n"))?;
         }
         outcome
     })

@@ -6,10 +6,10 @@ use crate::shared::error::Failure;
 use crate::shared::error::Outcome;
 use crate::shared::system::System;
 use apbus::plan::Unsatisfied;
-use apbus::text::shown;
 use apbus::{Apqn, Entry, Event, Failure as Failed, Mode, Report, Step, Waiting, Wanted};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use uvtypes::text::{escaped, shown};
 
 pub(super) struct Narrator<'a> {
     args: &'a Arguments,
@@ -114,7 +114,9 @@ impl<'a> Narrator<'a> {
             self.print(&object);
         }
         match &verdict.line {
-            Some(line) if verdict.outcome != Outcome::Done => self.system.complain(&format!("error: {line}\n")),
+            Some(line) if verdict.outcome != Outcome::Done => {
+                self.system.complain(&format!("error: {}\n", escaped(line)))
+            }
             Some(line) if !self.args.dry_run => self.progress(line),
             _ => {}
         }
@@ -212,14 +214,14 @@ impl<'a> Narrator<'a> {
             waiting.limit.as_secs()
         );
         if self.shown.as_ref() != Some(&line) {
-            self.system.complain(&format!("\r\x1b[K{line}"));
+            self.system.draw(&format!("\r\x1b[K{}", escaped(&line)));
             self.shown = Some(line);
         }
     }
 
     fn clear(&mut self) {
         if self.shown.take().is_some() {
-            self.system.complain("\r\x1b[K");
+            self.system.draw("\r\x1b[K");
         }
         self.waiting.clear();
     }

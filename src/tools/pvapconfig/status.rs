@@ -8,11 +8,11 @@ use crate::shared::error::Failure;
 use crate::shared::system::System;
 use anyhow::anyhow;
 use apbus::plan::{Plan, Problem, doubled_master_keys, plan};
-use apbus::text::shown;
 use apbus::{Bus, Entry, MAX_QUEUES, MasterKey, Queue, State, Task, Wanted};
 use serde::Serialize;
 use std::fmt::Write;
 use uvtypes::SecretId;
+use uvtypes::text::shown;
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     let bus = Bus::open(&system.root.join("sys"))?;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         Format::Json => {
             let status = Status { queues: rows.iter().map(Row::json).collect(), notes: &narrator.notes };
             let object = serde_json::to_string_pretty(&status)? + "\n";
-            narrator.system.print(&object)
+            narrator.system.print_json(&object)
         }
         Format::Text => narrator.system.print(&table(&rows, &entries)),
     }

@@ -172,6 +172,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Format::Yaml => serde_yaml::to_string(&findings)?,
         Format::Json => format!("{:#}\n", serde_json::to_value(&findings)?),
     };
+    let text = args.format.for_output(text, output);
     output::write(output, text.as_bytes(), Privacy::Public, "the result", system)?;
     for issue in &findings.issues {
         system.warn(&format!("✘ {issue}"));

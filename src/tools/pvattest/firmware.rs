@@ -4,6 +4,7 @@ use crate::shared::http::{Client, Limits};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use uvtypes::text::shown;
 
 /// A version of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub(super) fn check(url: &str, version: Version, state: &[u8]) -> anyhow::Result
         Version::V1 => {
             for (name, value) in [("Reason", &verdict.reason), ("ReferenceId", &verdict.reference_id)] {
                 if let Some(value) = value {
-                    text.push_str(&format!("\n{name}: {value}"));
+                    text.push_str(&format!("\n{name}: {}", shown(value)));
                 }
             }
         }

@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use uvrequest::attest::{Arpk, Exchange, Verdict};
+use uvtypes::text::{escaped_json, escaped_lines};
 
 /// Verify the response of a guest
 ///
@@ -45,6 +46,17 @@ pub(super) enum Format {
     Json,
 }
 
+impl Format {
+    /// On standard output, what a terminal would act upon is escaped; a file has the text as it is.
+    pub(super) fn for_output(self, text: String, output: &Path) -> String {
+        match self {
+            _ if !output::is_stdout(output) => text,
+            Self::Yaml => escaped_lines(&text).into_owned(),
+            Self::Json => escaped_json(&text).into_owned(),
+        }
+    }
+}
+
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
     let outputs = [&args.output, &args.user_data].map(|path| path.as_deref());
     for path in outputs.into_iter().flatten() {
@@ -73,6 +85,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         outputs.add(path, attested.claims().user_data, Privacy::Public, "user data")?;
     }
     if let Some(path) = &args.output {
+        let text = args.format.for_output(text, path);
         outputs.add(path, text.as_bytes(), Privacy::Public, "the result")?;
     }
     outputs.publish(system)?;

@@ -1,7 +1,6 @@
 //! The folder of a set of requests, which a hostile host may have filled.
 
 use anyhow::{Context, bail, ensure};
-use apbus::text::shown;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use std::ffi::OsStr;
@@ -10,6 +9,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use uvtypes::text::shown;
 
 /// A folder that is looked up once: whoever replaces it afterwards changes nothing.
 pub(super) struct Folder {

@@ -8,13 +8,13 @@ use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use crate::tools::pvsecret;
 use anyhow::{Context, anyhow};
-use apbus::text::shown;
 use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
 use set::{Request, Set};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use uvtypes::text::shown;
 
 /// Exit code for a wrong command line.
 const USAGE_STATUS: UsageStatus = UsageStatus::Own;

@@ -199,7 +199,11 @@ impl Arguments {
         };
         let identity = match name {
             Some(_) if to_stdout => Some(PathBuf::from("-")),
-            Some(name) => Some(Identity::path(name, &self.output)?),
+            Some(name) => {
+                let path = Identity::path(name, &self.output)?;
+                Identity::refuse_replacing_other(&path, name)?;
+                Some(path)
+            }
             None => None,
         };
         let (request, toc) = (self.output.clone(), self.toc_policy.clone());

@@ -1,5 +1,6 @@
 //! `NAME.yaml`: which id a secret with a name has.
 
+use crate::shared::input;
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use uvtypes::{SecretId, SecretKind};
 
 /// The longest name of a file that Linux's file systems take.
 const MAX_FILE_NAME: usize = 255;
+/// More than any such file has.
+const MAX_FILE: usize = 64 << 10;
 
 /// What is in the file; the variants are its YAML tags.
 #[derive(Serialize)]
@@ -44,6 +47,24 @@ impl Identity {
             );
         }
         Ok(request.with_file_name(file))
+    }
+
+    /// Refuses to replace the file of a secret with another name: white space and `_` make one file of two names.
+    pub(super) fn refuse_replacing_other(path: &Path, name: &str) -> anyhow::Result<()> {
+        if !path.metadata().is_ok_and(|found| found.is_file()) {
+            return Ok(());
+        }
+        // What cannot be read or is something else is replaced, as any output.
+        let Ok(old) = input::read(path, MAX_FILE, "the name and id of a secret") else { return Ok(()) };
+        let old = serde_yaml::from_slice(&old);
+        let Ok(serde_yaml::Value::Tagged(old)) = old else { return Ok(()) };
+        match old.value.get("name").and_then(serde_yaml::Value::as_str) {
+            Some(other) if other != name => bail!(
+                "'{}' belongs to the secret {other:?}: use another name or another folder, or '--stdout'",
+                path.display()
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// The id in the file of a retrievable secret.

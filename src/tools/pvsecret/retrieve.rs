@@ -6,7 +6,7 @@ use crate::shared::system::System;
 use crate::shared::{cli, input};
 use crate::tools::pvsecret;
 use crate::tools::pvsecret::identity::Identity;
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use uvtypes::{ListedSecret, Reader, SecretBox, SecretId, SecretKind, SecretList};
@@ -123,10 +123,17 @@ impl Wanted {
         let (found, missing) = match self {
             Self::Id(id) => (with_id(*id), format!("the ID {id}")),
             Self::Name { spelled, hashed } => {
-                let mut found = spelled.map(with_id).unwrap_or_default();
-                if found.is_empty() {
-                    found = with_id(*hashed);
+                let (spelled, named) = (spelled.map(with_id).unwrap_or_default(), with_id(*hashed));
+                if let ([spelled, ..], [named, ..]) = (spelled.as_slice(), named.as_slice()) {
+                    // Whoever makes a request that the guest adds could put one in front of the other.
+                    bail!(
+                        "The name is the ID of the secret at index {}, and its hash that of the secret at index {}: \
+                         say which with '--inform idx' or '--inform hex'",
+                        spelled.index,
+                        named.index
+                    );
                 }
+                let found = if spelled.is_empty() { named } else { spelled };
                 (found, format!("this name, whose ID is {hashed}"))
             }
             Self::Index(index) => {

@@ -61,6 +61,14 @@ impl ApGuest {
         command
     }
 
+    /// By the link that is installed: the kernel takes a process's name from it.
+    pub(crate) fn installed(&self, tool: &str, args: &[&str]) -> Command {
+        let mut command = self.front.command(self.scratch.link_tool(tool.as_ref()));
+        clean(&mut command);
+        command.args(args).current_dir(self.scratch.path());
+        command
+    }
+
     pub(crate) fn run(&self, tool: &str, args: &[&str]) -> Run {
         Run::of(&mut self.command(tool, args), b"")
     }

@@ -91,6 +91,10 @@ pub(crate) fn torment(victim: &Victim<'_>) {
                 assert!(now == *before || whole, "{place}: {output} is neither as it was nor complete");
                 assert!(run.status != 0 || whole, "{place}: success without {output}");
             }
+            if victim.outputs.len() > 1 && run.status != 0 && fault != "kill" {
+                let now: Vec<_> = victim.outputs.iter().map(|output| fs::read(scratch.join(output)).ok()).collect();
+                assert!(now == before, "{place}: some outputs have changed, others have not");
+            }
             let left: Vec<_> = scratch.names().into_iter().filter(|name| !names.contains(name)).collect();
             // A kill leaves the other version of an output, under a name that says of which.
             let is_other_version = |name: &String| {
@@ -153,16 +157,17 @@ fn workstation_commands_survive_every_fault() {
     made.write("data", "data");
     let create = "create -q -k host.crt --no-verify --hdr se.hdr -o request --user-data data meta";
     Run::of(&mut product(&made, "pvsecret", create), b"").succeeds();
-    let copy = |scratch: &Scratch, old: &str| {
+    let copy = |scratch: &Scratch, old: &[&str]| {
         for name in ["host.crt", "se.hdr", "request"] {
             scratch.write(name, made.read(name));
         }
-        scratch.write(old, "old");
+        old.iter().for_each(|old| drop(scratch.write(old, "old")));
     };
-    let rows: [(&str, &str, &str, &[&str]); 3] = [
-        ("pvsecret", "verify -q -i request -o out", "out", &["out"]),
-        ("pvattest", "create -q -k host.crt --no-verify -o out -a arpk", "arpk", &["out", "arpk"]),
-        ("pvverify", "-k host.crt --no-verify", "unrelated", &[]),
+    let rows: [(&str, &str, &[&str], &[&str]); 4] = [
+        ("pvsecret", "verify -q -i request -o out", &["out"], &["out"]),
+        ("pvattest", "create -q -k host.crt --no-verify -o out -a arpk", &["arpk"], &["out", "arpk"]),
+        ("pvattest", "create -q -k host.crt --no-verify -o out -a arpk", &["out", "arpk"], &["out", "arpk"]),
+        ("pvverify", "-k host.crt --no-verify", &["unrelated"], &[]),
     ];
     for (tool, line, old, outputs) in rows {
         torment(&Victim {

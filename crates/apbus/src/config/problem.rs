@@ -1,7 +1,7 @@
 //! What may be wrong with a configuration file.
 
-use crate::text::shown;
 use std::fmt;
+use uvtypes::text::shown;
 
 /// A configuration file that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@
 #![allow(missing_docs, reason = "the functions are those of the C library")]
 #![expect(clippy::missing_safety_doc, reason = "the contracts are those of the C library")]
 
-use libc::{c_char, c_int, c_long, c_uint, c_ulong, c_void, mode_t, off64_t, size_t, ssize_t};
+use libc::{c_char, c_int, c_long, c_uint, c_ulong, c_void, gid_t, mode_t, off64_t, size_t, ssize_t, uid_t};
 use std::ffi::CStr;
 use std::os::fd::IntoRawFd;
 use std::sync::OnceLock;
@@ -150,6 +150,8 @@ interpose! {
     c"lseek64" lseek64(file: c_int, offset: off64_t, whence: c_int) -> off64_t;
     c"fsync" fsync(file: c_int) -> c_int;
     c"fchmod" fchmod(file: c_int, mode: mode_t) -> c_int;
+    c"fchown" fchown(file: c_int, owner: uid_t, group: gid_t) -> c_int;
+    c"ftruncate64" ftruncate64(file: c_int, length: off64_t) -> c_int;
     c"statx" statx(folder: c_int, path: *const c_char, flags: c_int, mask: c_uint, buffer: *mut c_void) -> c_int;
     c"linkat" linkat(from: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_int) -> c_int;
     c"rename" rename(old: *const c_char, new: *const c_char) -> c_int;

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The image of a new machine could not be made.
+    #[error("cannot make the boot image: {0}")]
+    Image(String),
     /// The file does not hold the private key of a machine.
     #[error("is not an EC P-521 private key in PEM form")]
     NotAHostKey,

@@ -35,6 +35,7 @@ pub mod scenario;
 pub mod seal;
 mod show;
 pub mod ultravisor;
+pub mod unpack;
 
 pub use error::Error;
 pub use fault::{Action, Fault};

@@ -20,6 +20,7 @@
 //! Every file but the list of writes is replaced as a whole, by renaming. So readers need no lock, and a process that is killed leaves the
 //! state from before its call or the one after it.
 
+mod boot_image;
 mod init;
 
 use crate::device::{IoctlAnswer, IoctlCall};

@@ -90,6 +90,15 @@ enum Command {
     Scenario(scenarios::Arguments),
     /// Walk through the whole story with the real programs, in a folder that is removed afterwards
     Demo,
+    /// Start an image as far as the firmware goes: open its header, decrypt its pages, compare its lists
+    ///
+    /// Prints what is in it, secrets included; or ends with 1 and the reason for which the firmware refuses it.
+    Unpack {
+        /// Boot image
+        image: PathBuf,
+        /// The machine's private key (EC P-521, PEM)
+        host_key: PathBuf,
+    },
     /// Decode an add-secret or attestation request as the machine would, secrets included
     Decode {
         /// Add-secret request, attestation request or attestation exchange file
@@ -159,6 +168,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ap { dir, event } => ap(&Machine::open(&dir)?, &event),
         Command::Fault(arguments) => fault(arguments),
         Command::Demo => demo::run(),
+        Command::Unpack { image, host_key } => unpack(&image, &host_key),
         Command::Decode { request, host_key } => decode(&request, &host_key),
     }
     .map(|()| ExitCode::SUCCESS)
@@ -220,6 +230,26 @@ fn decode(request: &Path, host_key: &Path) -> anyhow::Result<()> {
     let key = HostKey::from_pem(&read(host_key)?).with_context(|| format!("'{}'", host_key.display()))?;
     let decoded = Request::open(&read(request)?, &key).with_context(|| format!("'{}'", request.display()))?;
     print(&decoded.to_yaml()?)
+}
+
+fn unpack(image: &Path, host_key: &Path) -> anyhow::Result<()> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read '{}'", path.display()));
+    let key = HostKey::from_pem(&read(host_key)?).with_context(|| format!("'{}'", host_key.display()))?;
+    let refused = || format!("'{}' does not start", image.display());
+    let unpacked = pvsim::unpack::unpack(&read(image)?, &key).with_context(refused)?;
+    let [kernel, ramdisk, command_line] = unpacked.started().with_context(refused)?;
+    let sha256 = |bytes: &[u8]| hex::encode(openssl::sha::sha256(bytes));
+    let mut text = format!("PCF: {:#018x}\n", unpacked.plaintext_control_flags);
+    text += &format!("SCF: {:#018x}\n", unpacked.secrets.secret_control_flags);
+    text += &format!(
+        "CCK: {}\nimage key: {}\n",
+        hex::encode(unpacked.secrets.cck),
+        hex::encode(unpacked.secrets.image_key)
+    );
+    for (name, part) in [("kernel", &kernel), ("ramdisk", &ramdisk), ("command line", &command_line)] {
+        text += &format!("{name}: {} bytes, SHA-256 {}\n", part.len(), sha256(part));
+    }
+    print(&text)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -111,7 +111,7 @@ impl Exchange {
                 problem: format!("says it has {size} bytes, there are {}", file.len()),
             });
         }
-        // No byte of a response may be changed unseen, and the measurement does not cover this one.
+        // What a later version puts here may change the meaning of the rest.
         if reader.u64("reserved")? != 0 {
             return Err(FormatError::Exchange {
                 what: "the file",

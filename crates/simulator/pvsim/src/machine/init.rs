@@ -1,5 +1,6 @@
 //! A new machine.
 
+use super::boot_image;
 use super::{
     CCK, FAULTS, FIRMWARE_STATE, GUEST, HEADER, HOST_KEY, HOST_KEY_DOCUMENT, IMAGE, INVENTORY, Machine, SETTINGS,
     replace, store,
@@ -9,7 +10,6 @@ use crate::ap::events::Planned;
 use crate::ap::inventory::{Cards, Inventory, MasterKeys, Queues};
 use crate::ap::{self};
 use crate::guest::StoredSecret;
-use crate::image::{self, HeaderSecrets, PCF_DUMP_ALLOWED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE};
 use crate::pki::Pki;
 use crate::platform::{BootImage, Platform, Settings};
 use crate::{Error, Fault, Guest, Hex, HostKey};
@@ -20,9 +20,6 @@ use serde::de::IgnoredAny;
 use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Encrypted pages of the image.
-const PAGES: u8 = 4;
 
 /// An inventory file. A row of a list of scenarios is one too.
 #[derive(Debug, Default, Deserialize)]
@@ -100,10 +97,9 @@ impl Machine {
         make_folder(folder)?;
 
         let host_key = HostKey::generate()?;
-        let mut secrets = HeaderSecrets::random()?;
-        secrets.secret_control_flags = secret_control_flags(&parsed.guest);
-        let plain_flags = if parsed.guest.dump_allowed { PCF_DUMP_ALLOWED } else { 0 };
-        let header = image::header(&[host_key.private_key().clone()], &secrets, plain_flags, PAGES.into())?;
+        let pki = pki(&host_key)?;
+        let document = &pki.host_key_document;
+        let (image_file, header) = boot_image::make(document, &parsed.guest, &host_key)?;
         let mut firmware_state = [0; 320];
         rand_bytes(&mut firmware_state)?;
         let image = BootImage::open(&header, &host_key)?;
@@ -112,13 +108,13 @@ impl Machine {
         guest.secrets = preloaded(parsed.secrets)?;
 
         let key = platform.host_key.to_pem()?;
-        for (file, content) in trust_files(&platform.host_key)? {
+        for (file, content) in trust_files(&pki)? {
             replace(folder, file, &content)?;
         }
         let files: [(&'static str, &[u8]); 6] = [
             (HOST_KEY, key.expose()),
             (HEADER, &header),
-            (IMAGE, &image::image(&header, PAGES.into(), true)?),
+            (IMAGE, &image_file),
             (CCK, &platform.image.secrets.cck),
             (INVENTORY, inventory.as_bytes()),
             (FIRMWARE_STATE, &firmware_state),
@@ -144,17 +140,6 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
     }
 }
 
-fn secret_control_flags(settings: &Settings) -> u64 {
-    let mut flags = 0;
-    if settings.cck_extension_secret {
-        flags |= SCF_CCK_EXTENSION_SECRET;
-    }
-    if settings.cck_update {
-        flags |= SCF_CCK_UPDATE;
-    }
-    flags
-}
-
 fn preloaded(secrets: Vec<Preloaded>) -> Result<Vec<StoredSecret>, Error> {
     let stored = secrets.into_iter().enumerate().map(|(position, secret)| {
         let (name, id, index) = match secret {
@@ -172,10 +157,13 @@ fn preloaded(secrets: Vec<Preloaded>) -> Result<Vec<StoredSecret>, Error> {
     stored.collect()
 }
 
-/// What a workstation needs to trust the machine's host key: its host-key document, the certificates and CRLs behind it.
-fn trust_files(host_key: &HostKey) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
+fn pki(host_key: &HostKey) -> Result<Pki, Error> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-    let pki = Pki::new(host_key, i64::try_from(now).unwrap_or(i64::MAX))?;
+    Pki::new(host_key, i64::try_from(now).unwrap_or(i64::MAX))
+}
+
+/// What a workstation needs to trust the machine's host key: its host-key document, the certificates and CRLs behind it.
+fn trust_files(pki: &Pki) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
     let [root_crl, intermediate_crl, signing_key_crl] = &pki.crls;
     Ok(vec![
         (HOST_KEY_DOCUMENT, pki.host_key_document.to_pem()?),

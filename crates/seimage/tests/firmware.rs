@@ -1,0 +1,191 @@
+//! The simulator's firmware, which shares no code with the builder, starts what the builder makes; and refuses, with the right
+//! reason, what was changed. So does `verify`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use hostkey::{HostKeyDocument, TrustedHostKey};
+use openssl::hash::MessageDigest;
+use openssl::x509::X509;
+use pvsim::HostKey;
+use pvsim::unpack::{Refused, unpack};
+use seimage::{
+    Component, Error, Image, ImageKeys, InputsDigest, Loader, LoaderFinding, PAGE_SIZE, Recipe, create, verify,
+};
+use std::io::Cursor;
+use uvtypes::SecretBox;
+
+fn document(key: &HostKey) -> TrustedHostKey {
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_pubkey(key.private_key()).unwrap();
+    certificate.sign(key.private_key(), MessageDigest::sha512()).unwrap();
+    HostKeyDocument::from_certificate(certificate.build()).unwrap().trust_unverified()
+}
+
+fn bytes(size: usize) -> Vec<u8> {
+    (0..size).map(|at| (at / 5 + at) as u8 | 1).collect()
+}
+
+/// What an image is made of.
+#[derive(Default)]
+struct Kind {
+    name: &'static str,
+    kernel: usize,
+    ramdisk: Option<usize>,
+    command_line: Option<&'static [u8]>,
+    plain: u64,
+    secret: u64,
+    hosts: usize,
+    chosen_keys: bool,
+    seed: bool,
+}
+
+fn keys(kind: &Kind) -> ImageKeys {
+    let mut keys = match kind.seed {
+        true => ImageKeys::derived(&SecretBox::new([5; 32]), &InputsDigest::default()).unwrap(),
+        false => ImageKeys::random().unwrap(),
+    };
+    if kind.chosen_keys {
+        keys.cck = SecretBox::new([1; 32]);
+        keys.header_key = SecretBox::new([2; 32]);
+        keys.image_key = SecretBox::new(std::array::from_fn(|at| at as u8));
+    }
+    keys
+}
+
+fn image(kind: &Kind, host_keys: &[TrustedHostKey], keys: ImageKeys) -> Vec<u8> {
+    let (kernel, ramdisk) = (bytes(kind.kernel), kind.ramdisk.map(bytes));
+    let recipe = Recipe {
+        loader: &Loader::own(),
+        host_keys,
+        keys,
+        plaintext_control_flags: kind.plain,
+        secret_control_flags: kind.secret,
+        psw_address: None,
+        kernel: Component::new(kernel.as_slice()),
+        ramdisk: ramdisk.as_deref().map(Component::new),
+        command_line: kind.command_line.map(|line| line.to_vec().into()),
+    };
+    let mut out = Cursor::new(Vec::new());
+    create(recipe, &mut out, &mut |_| ()).unwrap();
+    out.into_inner()
+}
+
+fn judge(image: &[u8], header_key: Option<&SecretBox<[u8; 32]>>) -> Result<LoaderFinding, Error> {
+    let mut file = Cursor::new(image);
+    let image = Image::open(&mut file)?;
+    Ok(verify(&image, &mut file, &[&Loader::own()], header_key, &mut |_| ())?.loader)
+}
+
+#[test]
+fn our_own_loader_is_one() {
+    let [stage3a, stage3b] = Loader::own().stages().map(<[u8]>::to_vec);
+    assert_eq!(Loader::new(stage3a, stage3b).unwrap(), Loader::own());
+}
+
+#[test]
+fn sixteen_kinds_of_images_start() {
+    const LONG: &[u8] = &[b'l'; 5000];
+    let usual = || Kind { kernel: 0x10500, plain: 0xe0, hosts: 1, ..Kind::default() };
+    let kinds = [
+        Kind { name: "kernel alone", ..usual() },
+        Kind { name: "with ramdisk", ramdisk: Some(9999), ..usual() },
+        Kind { name: "with command line", command_line: Some(b"quiet"), ..usual() },
+        Kind { name: "with both", ramdisk: Some(4096), command_line: Some(b"quiet\0"), ..usual() },
+        Kind { name: "not encrypted", ramdisk: Some(50_000), command_line: Some(b"x"), plain: 0x1000_00e0, ..usual() },
+        Kind { name: "dump, CCK update", plain: 0x2000_00e0, secret: 1 << 61, ..usual() },
+        Kind { name: "CCK extension secret", secret: 1 << 62, chosen_keys: true, ..usual() },
+        Kind { name: "all plain flags", plain: 0x3000_00f2, ..usual() },
+        Kind { name: "three machines", hosts: 3, ..usual() },
+        Kind { name: "95 machines", hosts: 95, ..usual() },
+        Kind { name: "empty ramdisk", ramdisk: Some(0), ..usual() },
+        Kind { name: "empty command line", command_line: Some(b""), ..usual() },
+        Kind { name: "everything empty", kernel: 0, ramdisk: Some(0), command_line: Some(b""), ..usual() },
+        Kind { name: "long command line", command_line: Some(LONG), ..usual() },
+        Kind { name: "large", kernel: 3_000_001, ramdisk: Some(5_000_003), ..usual() },
+        Kind { name: "of a seed", ramdisk: Some(77), seed: true, ..usual() },
+    ];
+    let hosts: Vec<_> = (0..3).map(|_| HostKey::generate().unwrap()).collect();
+    let documents: Vec<_> = hosts.iter().map(document).collect();
+    for kind in &kinds {
+        let host_keys: Vec<_> = (0..kind.hosts).map(|number| documents[number % 3].clone()).collect();
+        let keys = keys(kind);
+        let (cck, image_key, header_key) = (keys.cck.clone(), keys.image_key.clone(), keys.header_key.clone());
+        let image = image(kind, &host_keys, keys);
+        assert_eq!(judge(&image, Some(&header_key)).unwrap(), LoaderFinding::Known, "{}", kind.name);
+        for host in &hosts[..kind.hosts.min(3)] {
+            let unpacked = unpack(&image, host).unwrap_or_else(|refused| panic!("{}: {refused}", kind.name));
+            let [kernel, ramdisk, command_line] = unpacked.started().unwrap();
+            assert_eq!(kernel, bytes(kind.kernel), "{}", kind.name);
+            assert_eq!(ramdisk, bytes(kind.ramdisk.unwrap_or(0)), "{}", kind.name);
+            let mut expected = kind.command_line.unwrap_or_default().to_vec();
+            if !expected.is_empty() && !expected.ends_with(b"\0") {
+                expected.push(0);
+            }
+            assert_eq!(command_line, expected, "{}", kind.name);
+            assert_eq!((unpacked.secrets.cck, unpacked.secrets.image_key), (*cck.expose(), *image_key.expose()));
+            let flags = (unpacked.plaintext_control_flags, unpacked.secrets.secret_control_flags);
+            assert_eq!(flags, (kind.plain, kind.secret), "{}", kind.name);
+        }
+        let stranger = unpack(&image, &HostKey::generate().unwrap()).err().unwrap();
+        assert_eq!((stranger.command, stranger.rc, stranger.rrc), (2, 0x0108, 5), "{}", kind.name);
+    }
+}
+
+#[test]
+fn one_flipped_byte_is_refused_for_the_right_reason() {
+    let host = HostKey::generate().unwrap();
+    let kind =
+        Kind { kernel: 0x10500, ramdisk: Some(900_000), command_line: Some(b"x"), plain: 0xe0, ..Kind::default() };
+    let keys = keys(&kind);
+    let header_key = keys.header_key.clone();
+    let mut image = image(&kind, &[document(&host)], keys);
+    let place = Image::open(&mut Cursor::new(&image)).unwrap();
+    let (header, ipib) = (place.metadata.header as usize, place.metadata.ipib as usize);
+    let first = place.ipib.components[0].address as usize;
+
+    let mut refused = |at: usize, bit: u8| -> Refused {
+        image[at] ^= bit;
+        let judged = judge(&image, Some(&header_key));
+        assert!(judged.is_err(), "pvimg verify sees nothing at {at:#x}: {judged:?}");
+        let refused = unpack(&image, &host).err().unwrap_or_else(|| panic!("the firmware sees nothing at {at:#x}"));
+        image[at] ^= bit;
+        refused
+    };
+    let codes = |refused: &Refused| (refused.command, refused.rc, refused.rrc);
+    let tag = (2, 0x0108, 0);
+    for at in 0..place.header_bytes.len() {
+        let refused = refused(header + at, 0x04);
+        let expected = match at {
+            0x000..0x008 => (2, 0x010a, 0),
+            0x008..0x00c => (2, 0x0104, 1),
+            0x00c..0x010 => (2, 0x010a, 0x31),
+            0x020..0x030 => (2, 0x010a, 0x39),
+            0x038..0x040 => (2, 0x0106, 0x30),
+            0x040..0x0e0 => (2, 0x0108, 0x0b),
+            0x1a0..0x1c0 => (2, 0x0108, 5),
+            // IV, number of pages, digests, wrapped key, encrypted part, tag: the header's tag does not fit.
+            _ => tag,
+        };
+        assert_eq!(codes(&refused), expected, "byte {at:#x} of the header: {refused}");
+    }
+    assert_eq!(codes(&refused(header + 0x27, 0x01)), (2, 0x010a, 0x40), "no key slot");
+    assert_eq!(codes(&refused(header + 0x3f, 0x20)), tag, "a known flag");
+    for at in 0..place.size as usize - ipib {
+        let refused = refused(ipib + at, 0x04);
+        let (command, rc, rrc) = codes(&refused);
+        let good = match at.checked_sub(0x88).map(|at| at % 24) {
+            None => command == 0,
+            Some(0..8) => (command, rc, rrc) == (4, 0x0102, 0x1c),
+            Some(8..16) => (rc, rrc) == (0x0102, 0x1a),
+            Some(_) => rc == 0x0102 && [0x1a, 0x1d].contains(&rrc),
+        };
+        assert!(good, "byte {at:#x} of the IPIB: {refused}");
+    }
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    for _ in 0..200 {
+        seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let pages = (ipib - first) as u64 / PAGE_SIZE;
+        let at = first + ((seed >> 33) % pages * PAGE_SIZE + (seed >> 20) % PAGE_SIZE) as usize;
+        assert_eq!(codes(&refused(at, 1 << (seed & 7))), (4, 0x0102, 0x1b), "byte {at:#x}");
+    }
+}

@@ -1,0 +1,223 @@
+//! Text from outside in every place that output has for it: nothing that steers a terminal, hides, turns the direction of
+//! writing or starts a line of its own gets through, on stdout or stderr, as text, YAML or JSON.
+
+use crate::ap_guest::ApGuest;
+use crate::crl_download::KEYS;
+use crate::support::{Run, Scratch};
+use pvsim::Fault;
+use pvsim::pki::{CertificateSpec, Plan, common_name};
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Sets a title, clears the screen, colours, turns the direction, hides, and starts lines of its own.
+const HOSTILE: &str =
+    "x\u{1b}]0;PWN\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{200b}\u{2028}\u{feff}\r\nAll is well, says nobody.\n";
+
+/// Nothing of that is in what a command printed.
+#[track_caller]
+pub(crate) fn is_fit(what: &str, run: &Run) {
+    for (stream, bytes) in [("stdout", run.stdout.as_slice()), ("stderr", run.stderr.as_bytes())] {
+        let text = String::from_utf8_lossy(bytes);
+        let steers = |c: char| {
+            c.is_control() && c != '\n' && c != '\t' || ['\u{202e}', '\u{200b}', '\u{2028}', '\u{feff}'].contains(&c)
+        };
+        assert!(!text.contains(steers), "{what}, {stream}: {text:?}");
+        assert!(!text.lines().any(|line| line == "All is well, says nobody."), "{what}, {stream}: {text}");
+    }
+}
+
+/// A hostile name that a file can have.
+fn file_name() -> String {
+    HOSTILE.replace('/', "")
+}
+
+#[test]
+fn names_of_files() {
+    let scratch = Scratch::new();
+    let name = file_name();
+    let (name, other) = (name.as_str(), "other");
+    let mut rows: Vec<(&str, Vec<&str>)> = vec![
+        ("pvsecret", vec!["create", "-k", name, "--no-verify", "--hdr", name, "-o", name, "meta"]),
+        ("pvsecret", vec!["create", "-k", name, "-C", name, "--hdr", name, "-o", name, "association", name]),
+        ("pvsecret", vec!["add", name]),
+        ("pvsecret", vec!["list", name]),
+        ("pvsecret", vec!["verify", name]),
+        ("pvsecret", vec!["retrieve", name]),
+        ("pvattest", vec!["create", "-k", name, "--no-verify", "-o", name, "-a", name]),
+        ("pvattest", vec!["perform", "-i", name, "-o", name]),
+        ("pvattest", vec!["verify", "-i", name, "--hdr", name, "--arpk", name]),
+        ("pvattest", vec!["check", name, "-", "-k", name]),
+        ("pvverify", vec!["-k", name, "-C", name]),
+        ("pvverify", vec!["-k", name, "-C", name, "--explain"]),
+        ("pvverify", vec!["-k", name, "-C", name, "--format", "json"]),
+        ("pvverify", vec!["-k", name, "--no-verify"]),
+        ("pvextract-hdr", vec![name, "-o", other]),
+        ("pvextract-hdr", vec![name, "-o", name]),
+        ("pvapconfig", vec!["-c", name, "--check"]),
+        ("pvapconfig", vec!["-c", name, "-n"]),
+        ("pvtools", vec!["inspect", name]),
+        ("pvtools", vec!["inspect", "--format", "json", name]),
+        ("pvtools", vec!["trust-bundle", "-k", name, "-C", name, "-o", name]),
+        ("pvinfo", vec!["--format", name]),
+        ("lszcrypt", vec![name]),
+        ("chzcrypt", vec!["--se-bind", name]),
+    ];
+    rows.extend(
+        [
+            "pvsecret",
+            "pvattest",
+            "pvverify",
+            "pvextract-hdr",
+            "pvapconfig",
+            "pvinfo",
+            "lszcrypt",
+            "chzcrypt",
+            "pvtools",
+        ]
+        .map(|tool| (tool, vec![name])),
+    );
+    for content in [None, Some("text"), Some("!Association\nname: [\n"), Some("- {mode: \"\u{1b}[31m\u{202e}\"}\n")] {
+        if let Some(content) = content {
+            fs::write(scratch.join(name), content).unwrap();
+        }
+        for (tool, args) in &rows {
+            is_fit(&format!("{tool} {args:?} {content:?}"), &scratch.run(tool, args));
+        }
+    }
+}
+
+#[test]
+fn certificates_and_crls() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap();
+    let mut plan = Plan::new(&KEYS, now);
+    let address = || vec![vec![format!("http://127.0.0.1:1/{HOSTILE}"), HOSTILE.to_owned()]];
+    plan.host_key.subject = common_name(HOSTILE);
+    plan.host_key.distribution_points = address();
+    plan.intermediate.distribution_points = address();
+    plan.intermediate.subject = common_name(HOSTILE);
+    plan.intermediate_crl.issuer = common_name(HOSTILE);
+    plan.root.subject = common_name(HOSTILE);
+    plan.root_crl.issuer = common_name(HOSTILE);
+    let pki = plan.build().unwrap();
+    let scratch = Scratch::new();
+    let name = file_name();
+    scratch.write("host.crt", pki.host_key_document.to_pem().unwrap());
+    let mut evil = CertificateSpec { issuer: Some(common_name(HOSTILE)), ..plan.host_key.clone() };
+    scratch.write("issuer.crt", evil.issue(Some(&pki.signing_key)).unwrap().certificate.to_pem().unwrap());
+    evil.issuer = None;
+    scratch.write("forged.crt", evil.issue(None).unwrap().certificate.to_pem().unwrap());
+    scratch.write("ibm.crt", pki.signing_key.certificate.to_pem().unwrap());
+    scratch.write("inter.crt", pki.intermediate.certificate.to_pem().unwrap());
+    scratch.write("root.crt", pki.root.certificate.to_pem().unwrap());
+    let crls: Vec<Vec<u8>> = pki.crls.iter().map(|crl| crl.to_pem().unwrap()).collect();
+    scratch.write("all.crl", crls.concat());
+    scratch.write("chain.crl", crls[..2].concat());
+    scratch.write("root.crl", &crls[0]);
+    scratch.write(&name, [pki.host_key_document.to_pem().unwrap(), crls[1].clone()].concat());
+    scratch.write("se.hdr", {
+        let secrets = pvsim::image::HeaderSecrets::random().unwrap();
+        pvsim::image::header(std::slice::from_ref(&KEYS.host_key), &secrets, 0, 1).unwrap()
+    });
+    for document in ["host.crt", "issuer.crt", "forged.crt", name.as_str()] {
+        let json = scratch.run("pvtools", &["inspect", "--format", "json", document]).succeeds();
+        is_fit("inspect --json", &json);
+        let text = scratch.run("pvtools", &["inspect", document]).succeeds();
+        is_fit("inspect", &text);
+        // The JSON means what is in the certificate.
+        assert!(serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap().to_string().contains("\u{202e}"));
+        for crl in ["all.crl", "chain.crl", "root.crl", name.as_str()] {
+            let trust = ["-k", document, "-C", "ibm.crt,inter.crt", "--root-ca", "root.crt", "--crl", crl];
+            let with = |words: &[&'static str]| {
+                words.iter().copied().map(str::to_owned).chain(trust.map(str::to_owned)).collect::<Vec<_>>()
+            };
+            for (tool, words) in [
+                ("pvverify", &[][..]),
+                ("pvverify", &["--explain"]),
+                ("pvverify", &["--offline"]),
+                ("pvverify", &["--explain", "--offline"]),
+                ("pvverify", &["--format", "json"]),
+            ] {
+                let run = scratch.run(tool, &with(words));
+                is_fit(&format!("{tool} {words:?} {document:?} {crl}"), &run);
+            }
+            let mut create = with(&["create", "-vvv"]);
+            create.extend(["--hdr", "se.hdr", "-o", "request", "meta"].map(str::to_owned));
+            is_fit("pvsecret create", &scratch.run("pvsecret", &create));
+            let mut create = with(&["create", "-vvv"]);
+            create.extend(["-o", "request", "-a", "arpk"].map(str::to_owned));
+            is_fit("pvattest create", &scratch.run("pvattest", &create));
+            let mut bundle = with(&["trust-bundle", "-v"]);
+            bundle.extend(["-o", "bundle"].map(str::to_owned));
+            is_fit("trust-bundle", &scratch.run("pvtools", &bundle));
+        }
+    }
+}
+
+#[test]
+fn yaml_files() {
+    let scratch = Scratch::new();
+    let quoted = serde_json::to_string(HOSTILE).unwrap();
+    let id = "0".repeat(64);
+    let files = [
+        format!("!Association\nname: {quoted}\nid: '0x{id}'\n"),
+        format!("!Retrievable\nkind: {quoted}\nname: {quoted}\nid: {quoted}\n"),
+        format!("- {{mode: {quoted}}}\n"),
+        format!("- {{mode: ep11, name: {quoted}, mkvp: {quoted}}}\n"),
+        format!("- {{mode: ep11, {quoted}: 1, serialnr: {quoted}, secretid: {quoted}, description: {quoted}}}\n"),
+        format!("- {{mode: accel, name: {quoted}, mingen: {quoted}}}\n"),
+        format!("{quoted}: {quoted}\n"),
+        format!("- *{HOSTILE}\n"),
+    ];
+    for file in &files {
+        scratch.write("file.yaml", file);
+        for (tool, args) in [
+            ("pvtools", &["inspect", "file.yaml"][..]),
+            ("pvtools", &["inspect", "--format", "json", "file.yaml"]),
+            ("pvapconfig", &["--check", "-c", "file.yaml"]),
+            ("pvapconfig", &["--check", "-c", "file.yaml", "--format", "json"]),
+            ("pvapconfig", &["-n", "-v", "-c", "file.yaml"]),
+            ("pvsecret", &["retrieve", "-i", "file.yaml", "-o", "-"]),
+        ] {
+            is_fit(&format!("{tool} {args:?} {file}"), &scratch.run(tool, args));
+        }
+    }
+}
+
+#[test]
+fn attributes_of_sysfs() {
+    const INVENTORY: &str = "\
+master_keys: {A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa3b773619640a1a75a9161cec00000001}
+cards: {'0f': {type: CEX8A}}
+queues:
+  '0f.0014': {}
+  '28.0014': {mk: A, state: bound}
+secrets: [s1]
+";
+    let config = "- {mode: ep11, name: s1, mkvp: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}\n- {mode: accel}\n";
+    let attributes = [
+        "read_type",
+        "read_online",
+        "read_ap_functions",
+        "read_se_bind",
+        "read_se_associate",
+        "read_mkvps",
+        "read_serialnr",
+    ];
+    for attribute in attributes {
+        for (tool, args) in [
+            ("pvapconfig", &["-c", "config.yaml", "-v"][..]),
+            ("pvapconfig", &["-c", "config.yaml", "--status"]),
+            ("pvapconfig", &["-c", "config.yaml", "-n", "--format", "json"]),
+            ("lszcrypt", &["-V"]),
+            ("lszcrypt", &["--format", "json"]),
+            ("chzcrypt", &["--se-associate", "0", "28.0014"]),
+            ("chzcrypt", &["--se-bind", "0f.0014"]),
+        ] {
+            let guest = ApGuest::new(INVENTORY, config);
+            let act = format!("text:{}", HOSTILE.trim_end());
+            let fault = Fault { op: attribute.into(), command: None, queue: None, act, skip: 0, count: 1000 };
+            guest.machine.order(fault).unwrap();
+            is_fit(&format!("{tool} {args:?}, {attribute}"), &guest.run(tool, args));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! pvimg and genprotimg beyond the recorded command lines: outputs, reproducible images, JSON against its schema, the way
+//! from components into an image and back.
+
+use crate::recorded_images::{self, kernel};
+use crate::support::{Run, Scratch};
+use pvsim::Machine;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+/// A folder with what the recorded command lines name.
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    for name in ["hkd.crt", "hkd2.crt", "kern", "kern_tiny", "rd", "parm", "s32", "s64", "seimg"] {
+        scratch.write(name, recorded_images::inputs().find(name).unwrap());
+    }
+    scratch
+}
+
+const USUAL: [&str; 7] = ["create", "-k", "hkd.crt", "--no-verify", "-i", "kern", "-o"];
+
+fn create(scratch: &Scratch, output: &str, more: &[&str]) -> Run {
+    scratch.run("pvimg", &[&USUAL[..], &[output], more].concat())
+}
+
+#[test]
+fn what_went_into_an_image_comes_out_of_it() {
+    let scratch = scratch();
+    create(&scratch, "image", &["-r", "rd", "-p", "parm", "--hdr-key", "s32", "--image-key", "s64"]).succeeds();
+    for key in [["--hdr-key", "s32"], ["--image-key", "s64"]] {
+        let outputs = ["-i", "kern.out", "-r", "rd.out", "-p", "parm.out", "--stage3b", "stage3b.out"];
+        scratch.run("pvimg", &[&["extract", "image"][..], &key, &outputs].concat()).succeeds();
+        for name in ["kern", "rd"] {
+            assert_eq!(scratch.read(name), scratch.read(&format!("{name}.out")));
+        }
+        assert_eq!(scratch.read("parm.out"), b"root=/dev/vda1 quiet\0");
+        assert_eq!((scratch.mode("kern.out"), scratch.mode("image")), (0o600, 0o600));
+    }
+    let run = scratch.run("pvimg", &["extract", "image", "-i", "x"]);
+    run.refuses(1, &["encrypted", "--hdr-key"]);
+    scratch.run("pvimg", &["extract", "image", "-i", "x", "--image-key", "image"]).refuses(1, &["'image'", "larger"]);
+    let run = scratch.run("pvimg", &["extract", "image", "--hdr-key", "s32", "-i", "x", "-r", "x"]);
+    run.refuses(1, &["both be written"]);
+    let shown = scratch.run("pvimg", &["info", "image", "--components", "--hdr-key", "s32", "--format", "text"]);
+    let shown = shown.succeeds().stdout().to_owned();
+    assert!(shown.contains("command line at ") && shown.contains("  text: root=/dev/vda1 quiet\n"), "{shown}");
+    assert!(!scratch.names().contains(&"x".to_owned()));
+}
+
+#[test]
+fn verify_says_what_is_wrong_and_where() {
+    let scratch = scratch();
+    create(&scratch, "image", &["-r", "rd", "--hdr-key", "s32"]).succeeds();
+    let run = scratch.run("pvimg", &["verify", "image", "--hdr-key", "s32"]).succeeds();
+    assert!(run.stdout().contains("image: complete and unchanged, 22 pages, the SE header authenticated"), "{run:?}");
+    let good = scratch.read("image");
+    let rows: [(usize, &[&str]); 6] = [
+        (0x7, &["PSW"]),
+        (0x9000, &["byte 0x9000 of the image is 0x01", "must be 0"]),
+        (0xc000, &["no image metadata"]),
+        (0x14064, &["header"]),
+        (0x16000, &["page list", "a page is changed"]),
+        (good.len() - 1, &["whole pages"]),
+    ];
+    for (at, parts) in rows {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        scratch.write("bad", bad);
+        scratch
+            .run("pvimg", &["verify", "bad", "--hdr-key", "s32"])
+            .refuses(2, &[&["'bad' is not as it should be"], parts].concat());
+    }
+    scratch.run("pvimg", &["verify", "missing"]).refuses(1, &["'missing'", "No such file"]);
+    scratch.run("pvimg", &["verify", "rd"]).refuses(2, &["no image metadata"]);
+    // The image of a simulated machine, made with our own loader.
+    Machine::init(&scratch.join("machine"), None).unwrap();
+    scratch.run("pvimg", &["verify", "machine/se.img"]).succeeds();
+    // Another loader is not known, but its arguments are.
+    let other = scratch.run("pvimg", &["verify", "seimg"]).succeeds();
+    assert!(other.stderr.contains("boot loader, 6144 bytes, is not known"), "{other:?}");
+}
+
+#[test]
+fn a_seed_makes_the_same_image_again() {
+    let scratch = scratch();
+    scratch.write("seed", [7; 32]);
+    let seeded = |name: &str, more: &[&str]| {
+        create(&scratch, name, &[&["--seed", "seed", "-r", "rd", "-p", "parm"], more].concat()).succeeds();
+        scratch.read(name)
+    };
+    let first = seeded("1", &[]);
+    assert_eq!(first, seeded("2", &[]));
+    assert!(first != seeded("3", &["--enable-backup-keys"]));
+    assert!(first != seeded("4", &["--cck", "s32"]));
+    assert!(first != seeded("5", &["-k", "hkd2.crt"]));
+    // What is encrypted is another thing all along, not only where it differs.
+    let mut ramdisk = scratch.read("rd");
+    ramdisk[4999] ^= 1;
+    scratch.write("rd", ramdisk);
+    let other = seeded("6", &[]);
+    let pages = first.chunks(4096).zip(other.chunks(4096)).skip(0x15).filter(|(one, other)| one == other).count();
+    assert_eq!(pages, 0, "pages that are encrypted alike");
+    let fifo = "mkfifo pipe; (cat rd > pipe &) ; exec \"$0\" pvimg create -k hkd.crt --no-verify -i kern -r pipe --seed seed -o 7";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", fifo, env!("CARGO_BIN_EXE_pvtools")]).current_dir(scratch.path());
+    let run = Run::of(&mut shell, b"");
+    assert!(run.status == 1 && run.stderr.contains("the ramdisk must be a regular file"), "{run:?}");
+}
+
+#[test]
+fn outputs_appear_whole_or_not_at_all() {
+    let scratch = scratch();
+    scratch.write("old", "of somebody");
+    create(&scratch, "old", &[]).refuses_with(1, "'old' exists: give another name or '--overwrite'");
+    symlink("nowhere", scratch.join("link")).unwrap();
+    create(&scratch, "link", &[]).refuses_with(1, "exists");
+    // Overwritten is the name, not what a link leads to.
+    fs::remove_file(scratch.join("link")).unwrap();
+    symlink("old", scratch.join("link")).unwrap();
+    create(&scratch, "link", &["--overwrite"]).succeeds();
+    assert_eq!((scratch.read("old"), scratch.join("link").is_symlink()), (b"of somebody".to_vec(), false));
+    create(&scratch, "kern", &["--overwrite"]).refuses_with(1, "would overwrite the input 'kern'");
+    for output in ["/dev/null", "/dev/stdout"] {
+        create(&scratch, output, &["--overwrite"]).refuses_with(1, "expected a regular file");
+    }
+    let mut shell = std::process::Command::new("sh");
+    let fifo = "mkfifo pipe; exec \"$0\" pvimg create -k hkd.crt --no-verify -i kern -o pipe --overwrite";
+    shell.args(["-c", fifo, env!("CARGO_BIN_EXE_pvtools")]).current_dir(scratch.path());
+    Run::of(&mut shell, b"").refuses_with(1, "expected a regular file, found a pipe or device");
+    let dry = create(&scratch, "none", &["--dry-run", "-r", "rd"]).succeeds();
+    assert!(dry.stdout().contains("ramdisk") && !scratch.join("none").exists(), "{dry:?}");
+    // Room for everything but for the image.
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let limited = format!("ulimit -f 40; exec \"$0\" pvimg {} none", USUAL.join(" "));
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &limited, env!("CARGO_BIN_EXE_pvtools")]).current_dir(scratch.path());
+    assert_ne!(Run::of(&mut shell, b"").status, 0);
+    assert!(!scratch.join("none").exists());
+}
+
+#[test]
+fn a_pipe_is_as_good_as_a_file() {
+    let scratch = scratch();
+    let run = scratch.run_with(
+        "pvimg",
+        &[&USUAL[..], &["image", "-r", "/dev/stdin", "--image-key", "s64"]].concat(),
+        &kernel(300_000, 0),
+    );
+    run.succeeds();
+    scratch.run("pvimg", &["extract", "image", "--image-key", "s64", "-r", "rd.out"]).succeeds();
+    assert_eq!(scratch.read("rd.out"), kernel(300_000, 0));
+}
+
+#[test]
+fn what_will_not_start_is_said_before_anything_is_written() {
+    let scratch = scratch();
+    scratch.write("line", "quiet\n");
+    let run = create(&scratch, "1", &["-p", "line"]).succeeds();
+    assert!(run.stderr.contains("line break at the end of 'line'"), "{run:?}");
+    let run = create(&scratch, "2", &["-i", "kern_tiny"]);
+    assert_eq!(run.status, 2, "an option twice: {run:?}");
+    let tiny = ["create", "-k", "hkd.crt", "--no-verify", "-i", "kern_tiny", "-o", "3"];
+    scratch.run("pvimg", &tiny).refuses_with(1, "smaller than 64 KiB");
+    let run = scratch.run("pvimg", &[&tiny[..], &["--no-component-check"]].concat()).succeeds();
+    assert!(run.stderr.contains("WARNING: the kernel is smaller than 64 KiB"), "{run:?}");
+    let many = ["hkd.crt"; 96].join(",");
+    create(&scratch, "4", &["-k", &many]).refuses_with(1, "an image is for 1 to 95 host keys");
+    scratch.write("halves", [3; 64]);
+    create(&scratch, "5", &["--image-key", "halves"]).refuses_with(1, "two halves of the image key are the same");
+    assert!(!scratch.join("4").exists() && !scratch.join("5").exists());
+}
+
+#[test]
+fn json_is_as_its_schema_says() {
+    let scratch = scratch();
+    let schema = scratch.run("pvimg", &["info", "--print-schema", "json"]).succeeds();
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let rows: [(&[&str], &str, bool); 3] = [
+        (&[], "se_hdr", false),
+        (&["--hdr-key", "s32"], "se_hdr", true),
+        (&["--hdr-key", "s32", "--show-secrets"], "decrypted_se_hdr", true),
+    ];
+    for (more, kind, verified) in rows {
+        let run = scratch.run("pvimg", &[&["info", "seimg"], more].concat()).succeeds();
+        let json: Value = serde_json::from_slice(&run.stdout).unwrap();
+        fits(&json, &schema).unwrap_or_else(|problem| panic!("{more:?}: {problem}"));
+        assert_eq!((json["data"]["kind"].as_str(), json["data"]["verified"].as_bool()), (Some(kind), Some(verified)));
+        assert_eq!(
+            (json["data"]["nks"].as_u64(), json["data"]["pcf_hex"].as_str()),
+            (Some(2), Some("00000000000000e0"))
+        );
+        let mut more = json.clone();
+        more["data"]["new"] = Value::from(1);
+        assert!(fits(&more, &schema).is_err(), "the schema takes anything");
+    }
+}
+
+/// As much of a JSON schema as ours uses; another word in it is an error.
+fn fits(value: &Value, schema: &Value) -> Result<(), String> {
+    let kinds = |kind: &str| match kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        other => panic!("the type {other}"),
+    };
+    for (word, rule) in schema.as_object().unwrap() {
+        let good = match word.as_str() {
+            "$schema" | "title" | "properties" => true,
+            "type" => kinds(rule.as_str().unwrap()),
+            "const" => value == rule,
+            "minimum" => value.as_i64().is_some_and(|value| value >= rule.as_i64().unwrap()),
+            "required" => rule.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some()),
+            "additionalProperties" => {
+                assert_eq!(rule, &Value::from(false));
+                value.as_object().unwrap().keys().all(|name| schema["properties"].get(name).is_some())
+            }
+            "items" => value.as_array().unwrap().iter().all(|item| fits(item, rule).is_ok()),
+            "oneOf" => rule.as_array().unwrap().iter().filter(|rule| fits(value, rule).is_ok()).count() == 1,
+            "pattern" => {
+                let digits = rule.as_str().unwrap().strip_prefix("^[0-9a-f]{").unwrap().strip_suffix("}$").unwrap();
+                let text = value.as_str().unwrap();
+                text.len() == digits.parse::<usize>().unwrap()
+                    && text.bytes().all(|digit| b"0123456789abcdef".contains(&digit))
+            }
+            other => panic!("the word {other}"),
+        };
+        if !good {
+            return Err(format!("'{word}: {rule}' does not hold for {value}"));
+        }
+    }
+    for (name, rule) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        if let Some(member) = value.get(name) {
+            fits(member, rule)?;
+        }
+    }
+    Ok(())
+}
+
+impl Run {
+    /// Fails, and the last line on stderr has `part` in it: warnings may stand before it.
+    #[track_caller]
+    fn refuses_with(self, status: i32, part: &str) {
+        let last = self.stderr.lines().last().unwrap_or_default();
+        assert!(self.status == status && last.starts_with("error: ") && last.contains(part), "'{part}': {self:#?}");
+    }
+}
