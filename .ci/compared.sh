@@ -9,7 +9,7 @@ cargo test --quiet --locked --test suite -- --nocapture recorded side_by_side > 
 awk '
     { sub(/^\.+/, "") }
     / recorded command lines compared with our own inputs/ { rows += $2; different += $(NF - 4); tools[$1] }
-    / compared|^skipped:/ { print }
+    / compared|^left out / { print }
     END {
         for (tool in tools) count += 1
         printf "%d command lines of %d tools compared with the recording, %d of them deliberately different\n", rows, count, different

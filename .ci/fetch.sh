@@ -19,14 +19,18 @@ left_out() {
 }
 
 # patiently COMMAND...: up to four times, with growing waits between. A mirror that is being updated, or a name that
-# is not resolved, may be right a minute later.
+# is not resolved, may be right a minute later. When that did not help, a later step of the same run waits less.
 patiently() {
-    for pause in 3 12 45; do
+    pauses='3 12 45'
+    [ -z "${PVTOOLS_LEFT_OUT:-}" ] || [ ! -e "$PVTOOLS_LEFT_OUT.cut" ] || pauses=3
+    for pause in $pauses; do
         ! "$@" || return 0
         echo "again in $pause s: $*" >&2
         sleep "$pause"
     done
-    "$@"
+    ! "$@" || return 0
+    [ -z "${PVTOOLS_LEFT_OUT:-}" ] || : > "$PVTOOLS_LEFT_OUT.cut"
+    return 1
 }
 
 # leave_out_or_fail LOG WHAT: by whose fault it is.
@@ -37,7 +41,7 @@ leave_out_or_fail() {
 
 # By what apt, curl and cargo say when it is the network's fault or the mirror's.
 is_of_the_network() { # FILE
-    grep -qiE 'failed to fetch|unable to fetch|cannot initiate|could not (connect|resolve|handshake)|temporary failure|unexpected size|hash sum mismatch|timed? ?out|connection (failed|reset|refused)|network is unreachable|download of .* failed|unable to update registry|resolve host|spurious network error' "$1"
+    grep -qiE 'failed to fetch|failed getting|unable to fetch|couldn.t download|was corrupt|cannot initiate|could not (connect|resolve|handshake)|temporary failure|unexpected size|hash sum mismatch|timed? ?out|connection (failed|reset|refused)|network is unreachable|download of .* failed|unable to update registry|resolve host|spurious network error' "$1"
 }
 
 # install PACKAGE...: installs these packages of the machine's own distribution where one is missing. If the network does
@@ -75,7 +79,7 @@ apt_install() (
 
 # The first line in FILE that says what went wrong.
 first_complaint() { # FILE
-    grep -E '^(E|W|Err|error|curl|  )' "$1" | grep -iE 'fail|could|cannot|unable|mismatch|size|found|resolv|time|connect|error' | head -n 1 | sed 's/^[EW]: //' | cut -c1-200
+    grep -E '^(E|W|Err|error|curl|  )' "$1" | grep -iE 'fail|could|cannot|failed|unable|mismatch|size|found|resolv|time|connect|error' | head -n 1 | sed 's/^[EW]: //' | cut -c1-200
 }
 
 # crates FOLDER [CARGO FETCH OPTIONS...]: the locked crates of the workspace there. Those that were fetched before do.

@@ -35,6 +35,6 @@ unshare --mount sh -eu -c '
     mount -t proc proc "$ROOT/proc"
     mount --bind "$RUST" "$ROOT/opt/rust"
     mount --bind "$CRATES" "$ROOT/home/dev/.cargo/registry"
-    exec env -i HOME=/home/dev USER=dev LANG=C.UTF-8 PATH=/opt/rust/bin:/usr/bin:/bin CARGO_NET_OFFLINE=true \
+    exec env -i HOME=/home/dev USER=dev LANG=C.UTF-8 PATH=/opt/rust/bin:/usr/bin:/usr/sbin:/bin CARGO_NET_OFFLINE=true \
         chroot --userspec=1000:1000 "$ROOT" sh /test
 ' 2>&1 | .ci/count-tests.sh "in a clean Debian 12"

@@ -9,40 +9,51 @@
 # tests that start the program some thousand times each, for what the byte order does not touch: the recorded command
 # lines, programs side by side, the certificate matrix, a fault in every file call, every attestation; and the search of a process's memory,
 # which here is the emulator's. Natively they always run.
+#
+# PVTOOLS_S390X_SECONDS is how long the tests may run, once they are built: see boxed.sh.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd -P)
-chosen=
+chosen='' option=${1:-}
 case ${1:-} in
     --all) set -- -- --skip side_by_side::differences_in --skip side_by_side::files_that ;;
     '') set -- -- --skip as_recorded --skip every_situation_has --skip every_fault --skip every_combination --skip memory:: --skip side_by_side:: ;;
     *) chosen=1 ;;
 esac
-whole='--lib --bins --tests' of_pvsim='--lib --bins --test cli --test open'
-(
-    PVTOOLS_CI=$here/..
-    . "$here/setup.sh"
-    # Without binfmt_misc, programs cannot start each other.
-    register_emulator || {
-        left_out "${PVTOOLS_STEP:-s390x}: whole-program tests: this machine allows no binfmt_misc"
-        exit 3
-    }
-) || {
-    status=$?
-    [ $status = 3 ] || exit $status
-    whole='--lib --exclude pvtools' of_pvsim=--lib
+whole='--lib --bins --tests' pvsims='--lib --bins --test cli --test open'
+"$here/setup.sh"
+# Without binfmt_misc, programs cannot start each other.
+(PVTOOLS_CI=$here/.. && . "$here/setup.sh" && register_emulator) || {
+    . "$here/../fetch.sh"
+    left_out "${PVTOOLS_STEP:-s390x}: whole-program tests: this machine allows no binfmt_misc"
+    whole='--lib --exclude pvtools' pvsims=--lib
 }
 # With --all: thousands of processes, of which a sample shows what can differ there.
 export PVTOOLS_FAULT_STEP="${PVTOOLS_FAULT_STEP:-11}"
 # Emulated code is slow and compiling is not: optimise what runs.
 export CARGO_PROFILE_DEV_OPT_LEVEL="${CARGO_PROFILE_DEV_OPT_LEVEL:-1}"
-"$here/cargo.sh" build --workspace --locked
+if [ -z "${PVTOOLS_S390X_BUILT:-}" ]; then
+    "$here/cargo.sh" build --workspace --locked
+fi
+# shellcheck disable=SC2086 # several words
+of_the_others() { "$here/cargo.sh" test --locked --workspace --exclude pvsim --exclude pvsim-preload --exclude pvsim-faults $whole "$@"; }
+# shellcheck disable=SC2086 # several words
+of_pvsim() { "$here/cargo.sh" test --locked --package pvsim $pvsims "$@"; }
+# What is limited is the time of the tests, not that of the compiler.
+if [ -n "${PVTOOLS_S390X_SECONDS:-}" ] && [ -z "$chosen" ]; then
+    of_the_others --no-run
+    of_pvsim --no-run
+    PVTOOLS_S390X_BUILT=1
+    seconds=$PVTOOLS_S390X_SECONDS
+    unset PVTOOLS_S390X_SECONDS
+    export PVTOOLS_S390X_BUILT
+    exec "$here/../boxed.sh" "$seconds" "$0" ${option:+"$option"}
+fi
 # Every test program runs, also after one has failed.
 {
     if [ -n "$chosen" ]; then
         "$here/cargo.sh" test --locked --no-fail-fast "$@"
     else
-        # shellcheck disable=SC2086 # several words
-        "$here/cargo.sh" test --locked --no-fail-fast --workspace --exclude pvsim --exclude pvsim-preload --exclude pvsim-faults $whole "$@" || true
-        "$here/cargo.sh" test --locked --no-fail-fast --package pvsim $of_pvsim
+        of_the_others --no-fail-fast "$@" || true
+        of_pvsim --no-fail-fast
     fi
 } 2>&1 | "$here/../count-tests.sh" "on s390x"

@@ -1,6 +1,6 @@
 //! pvtools inspect on every kind of file.
 
-use crate::support::{Scratch, shared};
+use crate::support::{Scratch, fixture};
 use std::fs;
 
 #[test]
@@ -47,8 +47,8 @@ fn what_cannot_be_explained_is_named_and_the_rest_goes_on() {
 }
 
 #[test]
-fn explains_every_shared_request_without_a_warning() {
-    let Some(vectors) = shared("vectors") else { return };
+fn explains_every_request_of_the_reference_without_a_warning() {
+    let vectors = fixture("reference");
     let scratch = Scratch::new();
     let key = vectors.join("keys/host1.crt");
     for folder in ["requests", "attestation"] {

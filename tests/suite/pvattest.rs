@@ -3,7 +3,7 @@
 use crate::guest::front;
 use crate::pvsecret_workstation::certificate;
 use crate::recorded;
-use crate::support::{Run, Scratch, shared};
+use crate::support::{Run, Scratch, fixture};
 use pvsim::{HostKey, Machine};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -15,8 +15,8 @@ fn behaves_as_recorded() {
 
 /// What the reference made, answered by an independent model of the ultravisor.
 #[test]
-fn shared_responses_verify_or_fail_as_expected() {
-    let Some(vectors) = shared("vectors") else { return };
+fn responses_verify_or_fail_as_expected() {
+    let vectors = fixture("reference");
     let mut responses = 0;
     for entry in fs::read_dir(vectors.join("attestation")).unwrap() {
         let folder = entry.unwrap().path();
@@ -26,7 +26,7 @@ fn shared_responses_verify_or_fail_as_expected() {
             let scratch = Scratch::new();
             let mut command = scratch.command("pvattest");
             command.args(["verify", "-o", "out.yaml", "-i"]).arg(folder.join(file));
-            command.arg("--hdr").arg(vectors.join("se.hdr")).arg("-a").arg(folder.join("arp.key"));
+            command.arg("--hdr").arg(vectors.join("se.hdr")).arg("-a").arg(folder.join("TEST-arp.key"));
             let run = Run::of(&mut command, b"");
             assert_eq!(run.status.to_string(), status.trim(), "{}: {run:#?}", folder.display());
             if run.status == 0 {

@@ -77,7 +77,7 @@ fn tells_the_flags_in_every_form_wherever_the_option_stands() {
 #[test]
 fn tells_in_json_that_there_is_no_ultravisor() {
     if Path::new("/sys/firmware/uv").exists() {
-        println!("skipped: there is an ultravisor here");
+        crate::support::left_out("there is an ultravisor here");
         return;
     }
     let wanted = "{\n  \"se_status\": \"Unsecure\"\n}\n";

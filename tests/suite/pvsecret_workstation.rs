@@ -2,7 +2,7 @@
 
 use crate::faults::{Victim, torment};
 use crate::recorded;
-use crate::support::{Run, Scratch, shared};
+use crate::support::{Run, Scratch, fixture, left_out};
 use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
@@ -11,6 +11,7 @@ use pvsim::HostKey;
 use pvsim::image::HeaderSecrets;
 use pvsim::open::{AddSecretRequest, OpenAddSecret};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -114,14 +115,13 @@ fn documented_commands_make_what_is_documented() {
 
 #[test]
 fn identity_files_are_those_of_the_reference() {
-    let Some(vectors) = shared("vectors/requests") else { return };
+    let reference = fixture("reference");
     let mut compared = 0;
-    for entry in fs::read_dir(vectors).unwrap() {
+    for entry in fs::read_dir(reference.join("requests")).unwrap() {
         let folder = entry.unwrap().path();
         let command = fs::read_to_string(folder.join("command")).unwrap();
         let scratch = Scratch::new();
-        let line =
-            command.trim().replace("../../", "SHARED/").replace("SHARED", shared("vectors").unwrap().to_str().unwrap());
+        let line = command.trim().replace("../..", reference.to_str().unwrap());
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(line.replacen("pvsecret", &format!("'{}' pvsecret", env!("CARGO_BIN_EXE_pvtools")), 1));
         Run::of(shell.current_dir(scratch.path()), b"").succeeds();
@@ -138,74 +138,67 @@ fn identity_files_are_those_of_the_reference() {
     assert!(compared > 10);
 }
 
-/// The shared model is written in Python, by others, and opens what we make.
+/// The model, in Python, shares no code with us and opens what we make.
 #[test]
 fn independent_model_reads_what_was_asked() {
-    let Some(model) = shared("tools/fw_model.py") else { return };
     let has_cryptography = Command::new("python3").args(["-c", "import cryptography"]).status();
     if !has_cryptography.is_ok_and(|status| status.success()) {
-        println!("skipped: python3 has no module cryptography");
+        left_out("there is no python3 with the module cryptography");
         return;
     }
     let scratch = workstation();
     scratch.write("host.key", HOST.to_pem().unwrap().expose());
-    let keys = shared("vectors/keys").unwrap();
-    let key = |name: &str| keys.join(name).to_str().unwrap().to_owned();
+    let key = |name: &str| fixture("reference/keys").join(name).to_str().unwrap().to_owned();
     let kinds = [
-        ("meta".to_owned(), "meta"),
-        (format!("association N --input-secret {}", key("assoc.bin")), "association"),
-        (format!("update-cck --secret {}", key("newcck.bin")), "update-cck"),
-        (format!("retr N --type plain --secret {}", key("plain13.bin")), "plaintext"),
-        (format!("retr N --type aes --secret {}", key("aes128.bin")), "aes-128"),
-        (format!("retr N --type aes --secret {}", key("aes192.bin")), "aes-192"),
-        (format!("retr N --type aes --secret {}", key("aes256.bin")), "aes-256"),
-        (format!("retr N --type aes-xts --secret {}", key("xts256.bin")), "aes-xts-128"),
-        (format!("retr N --type aes-xts --secret {}", key("xts512.bin")), "aes-xts-256"),
-        (format!("retr N --type hmac-sha --secret {}", key("hmac512.bin")), "hmac-sha-256"),
-        (format!("retr N --type hmac-sha --secret {}", key("hmac1024.bin")), "hmac-sha-512"),
-        (format!("retr N --type ec --secret {}", key("secret-p256.pem")), "ec-secp256r1"),
-        (format!("retr N --type ec --secret {}", key("secret-p384.pem")), "ec-secp384r1"),
-        (format!("retr N --type ec --secret {}", key("secret-p521.pem")), "ec-secp521r1"),
-        (format!("retr N --type ec --secret {}", key("secret-ed25519.pem")), "ed25519"),
-        (format!("retr N --type ec --secret {}", key("secret-ed448.pem")), "ed448"),
+        ("meta".to_owned(), 1),
+        (format!("association N --input-secret {}", key("assoc.bin")), 2),
+        (format!("update-cck --secret {}", key("newcck.bin")), 22),
+        (format!("retr N --type plain --secret {}", key("plain13.bin")), 3),
+        (format!("retr N --type aes --secret {}", key("aes128.bin")), 4),
+        (format!("retr N --type aes --secret {}", key("aes192.bin")), 5),
+        (format!("retr N --type aes --secret {}", key("aes256.bin")), 6),
+        (format!("retr N --type aes-xts --secret {}", key("xts256.bin")), 7),
+        (format!("retr N --type aes-xts --secret {}", key("xts512.bin")), 8),
+        (format!("retr N --type hmac-sha --secret {}", key("hmac512.bin")), 9),
+        (format!("retr N --type hmac-sha --secret {}", key("hmac1024.bin")), 10),
+        (format!("retr N --type ec --secret {}", key("TEST-secret-p256.pem")), 17),
+        (format!("retr N --type ec --secret {}", key("TEST-secret-p384.pem")), 18),
+        (format!("retr N --type ec --secret {}", key("TEST-secret-p521.pem")), 19),
+        (format!("retr N --type ec --secret {}", key("TEST-secret-ed25519.pem")), 20),
+        (format!("retr N --type ec --secret {}", key("TEST-secret-ed448.pem")), 21),
     ];
     let user_data = [
         (String::new(), 0),
         (format!("--user-data {} ", key("ud512.bin")), 1),
-        (format!("--user-data {} --user-sign-key {} ", key("ud256.bin"), key("ec521.key.pem")), 2),
-        (format!("--user-data {} --user-sign-key {} ", key("ud256.bin"), key("rsa2048.key.pem")), 3),
-        (format!("--user-data {} --user-sign-key {} ", key("ud128.bin"), key("rsa3072.key.pem")), 4),
+        (format!("--user-data {} --user-sign-key {} ", key("ud256.bin"), key("TEST-ec521.key")), 2),
+        (format!("--user-data {} --user-sign-key {} ", key("ud256.bin"), key("TEST-rsa2048.key")), 3),
+        (format!("--user-data {} --user-sign-key {} ", key("ud128.bin"), key("TEST-rsa3072.key")), 4),
     ];
     let extensions =
         [String::new(), format!("--extension-secret {} ", key("ext.bin")), format!("--cck {} ", key("cck.bin"))];
     // One process of the model for all: starting Python 240 times would take longer than all the rest.
     let mut expected = Vec::new();
-    for (kind, name) in &kinds {
+    for (kind, number_of_kind) in &kinds {
         for (data, data_kind) in &user_data {
             for (number, extension) in extensions.iter().enumerate() {
                 let file = format!("r{}", expected.len());
                 create(&scratch, &format!("{extension}{data}{kind}")).succeeds();
                 fs::rename(scratch.join("request"), scratch.join(&file)).unwrap();
-                expected.push((file, *name, *data_kind, number));
+                expected.push((file, *number_of_kind, *data_kind, number));
             }
         }
     }
-    let script = "import sys; sys.path.insert(0, sys.argv[1]); import fw_model as m\n\
-                  host = m.load_pem_private_key(open('host.key','rb').read(), None)\n\
-                  for i in range(int(sys.argv[2])):\n    \
-                  r = m.open_asrcb(open(f'r{i}','rb').read(), host)\n    \
-                  print(r['secret_kind_name'], r['user_data_kind'], r['secret'], r['extension_secret'], r['reserved_zero'])\n";
-    let folder = model.parent().unwrap();
     let mut python = Command::new("python3");
-    python.arg("-c").arg(script).arg(folder).arg(expected.len().to_string()).current_dir(scratch.path());
-    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/model/open_requests.py")).arg("host.key");
+    python.args(expected.iter().map(|row| &row.0)).current_dir(scratch.path()).env("PYTHONDONTWRITEBYTECODE", "1");
     let run = Run::of(&mut python, b"").succeeds();
     let lines: Vec<Vec<&str>> = run.stdout().lines().map(|line| line.split(' ').collect()).collect();
     assert_eq!(lines.len(), expected.len());
-    for (line, (file, name, data_kind, extension)) in lines.iter().zip(&expected) {
-        let row = format!("{file} {name} {data_kind} {extension}: {line:?}");
-        let [kind, found_kind, secret, found_extension, reserved] = line[..] else { panic!("{row}") };
-        assert_eq!((kind, found_kind, reserved), (*name, &*data_kind.to_string(), "True"), "{row}");
+    for (line, (file, kind, data_kind, extension)) in lines.iter().zip(&expected) {
+        let row = format!("{file} {kind} {data_kind} {extension}: {line:?}");
+        let [found_kind, found_data, secret, found_extension, reserved] = line[..] else { panic!("{row}") };
+        let asked = (&*kind.to_string(), &*data_kind.to_string(), "True");
+        assert_eq!((found_kind, found_data, reserved), asked, "{row}");
         assert_eq!(secret, hex(open(&scratch.read(file)).secret.expose()), "{row}");
         let extension_is = match extension {
             0 => found_extension == "00".repeat(32),

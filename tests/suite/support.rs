@@ -1,21 +1,27 @@
 //! A fresh folder, and the product's commands in it.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The data that the project's developers share; not there for others.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
-    if !path.exists() {
-        println!("skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
+/// A path in `fixtures/`.
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// Says what a test leaves out on this machine, and why, and counts: on the real standard error, as the test runner shows
+/// what a test prints only when it fails. `.ci/count-tests.sh` adds up these lines.
+pub(crate) fn left_out(why: impl Display) {
+    static COUNT: AtomicUsize = AtomicUsize::new(1);
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::io::stderr().write_all(format!("left out ({count}): {test}: {why}\n").as_bytes()).unwrap();
 }
 
 /// Whether this is not root, who alone can give files to others.

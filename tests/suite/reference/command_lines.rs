@@ -1,8 +1,6 @@
-//! Every option of s390-tools: the same names, values, repetitions and exclusions.
-//!
-//! The reference's definitions are in `../shared`, so the test runs where that folder is.
+//! Every option of s390-tools (`fixtures/reference/options.yaml`): the same names, values, repetitions and exclusions.
 
-use crate::support::shared;
+use crate::support::fixture;
 use clap::{Arg, ArgAction, Command};
 use pvtools::Applet;
 use serde::Deserialize;
@@ -11,45 +9,55 @@ use std::fs;
 
 #[derive(Deserialize)]
 struct Definitions {
-    tools: Vec<Definition>,
+    commands: Vec<Definition>,
 }
 
+/// A tool or a command of it.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Definition {
-    name: String,
+    command: String,
     #[serde(default)]
     aliases: Vec<String>,
-    #[serde(default)]
-    hidden_aliases: Vec<String>,
     #[serde(default)]
     hidden: bool,
-    groups: Vec<Group>,
+    /// Groups of options, of which one may be given.
+    #[serde(default)]
+    exclusive: Vec<Vec<String>>,
+    #[serde(default)]
     options: Vec<Defined>,
-    subcommands: Vec<Definition>,
 }
 
 #[derive(Deserialize)]
-struct Group {
-    members: Vec<String>,
-    multiple: bool,
-}
-
-#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Defined {
+    /// The long form; else the short one; else the name of the value.
+    #[serde(rename = "option")]
     key: String,
-    long: Option<String>,
     short: Option<char>,
+    #[serde(default)]
     aliases: Vec<String>,
-    hidden_aliases: Vec<String>,
-    positional: Option<usize>,
+    position: Option<usize>,
     action: String,
-    value_delimiter: Option<char>,
+    delimiter: Option<char>,
+    #[serde(default)]
     required: bool,
     default: Option<String>,
-    possible_values: Vec<String>,
-    conflicts_with: Vec<String>,
+    #[serde(default)]
+    values: Vec<String>,
+    #[serde(default)]
+    excludes: Vec<String>,
+    #[serde(default)]
     hidden: bool,
+    #[serde(default)]
     global: bool,
+}
+
+impl Defined {
+    fn short(&self) -> Option<char> {
+        let alone = || self.key.strip_prefix('-').and_then(|rest| rest.parse().ok());
+        self.short.or_else(alone)
+    }
 }
 
 /// Deliberate differences: where, what the comparison finds, and why.
@@ -64,6 +72,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("pvattest check", "--firmware-verify-url: default", "the reference has the same one, unseen in its help"),
     ("pvattest check", "--format: values", "also json"),
     ("pvattest check", "--input with <IN>", "'-i IN OUT' works"),
+    ("pvattest create", "--refresh is ours", "asks again for CRLs that are still valid"),
     ("pvattest create", "--output: aliases", "IBM's documents print --output-file"),
     ("pvattest perform", "--input with <IN>", "'-i IN OUT' works"),
     ("pvattest verify", "--format: values", "also json"),
@@ -72,25 +81,34 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("pvextract-hdr", "-s: default", "without it, the header is looked for in more places"),
     ("pvinfo", "--format: global", "supported-flags takes it, too"),
     ("pvinfo", "--format: values", "also json"),
+    ("pvsecret create", "--refresh is ours", "asks again for CRLs that are still valid"),
     ("pvsecret create", "--hdr: aliases", "IBM's documents print --se-hdr"),
     ("pvsecret list", "--format: values", "also json"),
     ("pvsecret retrieve", "--input with <INPUT>", "'-i ID OUT' works"),
     ("pvsecret verify", "--input with <INPUT>", "'-i IN OUT' works"),
     ("pvverify", "--explain is ours", "draws the chain"),
     ("pvverify", "--format is ours", "json"),
+    ("pvverify", "--refresh is ours", "asks again for CRLs that are still valid"),
 ];
 
 #[test]
 fn options_are_those_of_the_reference() {
-    let Some(file) = shared("spec/cli.yaml") else { return };
-    let definitions: Definitions = serde_yaml::from_slice(&fs::read(file).unwrap()).unwrap();
+    let text = fs::read(fixture("reference/options.yaml")).unwrap();
+    let definitions: Definitions = serde_yaml::from_slice(&text).unwrap();
     let mut findings = BTreeSet::new();
     let mut options = 0;
-    for tool in &definitions.tools {
-        let Some(applet) = Applet::ALL.iter().find(|applet| applet.name == tool.name) else { continue };
-        let mut command = (applet.command)();
-        command.build();
-        options += compare(&tool.name, tool, &command, &mut findings);
+    for applet in Applet::ALL {
+        let mut tool = (applet.command)();
+        tool.build();
+        let is_of_tool = |definition: &&Definition| definition.command.split(' ').next() == Some(applet.name);
+        for theirs in definitions.commands.iter().filter(is_of_tool) {
+            let mut words = theirs.command.split(' ').skip(1);
+            let ours = words.try_fold(&tool, |above, word| above.get_subcommands().find(|it| it.get_name() == word));
+            match ours {
+                Some(ours) => options += compare(theirs, ours, &mut findings),
+                None => drop(findings.insert((theirs.command.clone(), "is missing".to_owned()))),
+            }
+        }
     }
     let expected: BTreeSet<_> =
         DIFFERENCES.iter().map(|(place, found, _)| (String::from(*place), String::from(*found))).collect();
@@ -101,11 +119,11 @@ fn options_are_those_of_the_reference() {
     assert!(options > 80, "{options}");
 }
 
-/// Compares a command and those below it; gives the number of options that were compared.
-fn compare(place: &str, theirs: &Definition, ours: &Command, findings: &mut BTreeSet<(String, String)>) -> usize {
-    let mut find = |words: String| findings.insert((place.to_owned(), words));
+/// Compares a command; gives the number of options that were compared.
+fn compare(theirs: &Definition, ours: &Command, findings: &mut BTreeSet<(String, String)>) -> usize {
+    let mut find = |words: String| findings.insert((theirs.command.clone(), words));
     let mut pairs = Vec::new();
-    for defined in theirs.options.iter().filter(|defined| !is_help_or_version(&defined.key)) {
+    for defined in &theirs.options {
         match ours.get_arguments().find(|arg| is(defined, arg)) {
             Some(arg) => pairs.push((defined, arg)),
             None => drop(find(format!("{} is missing", defined.key))),
@@ -126,22 +144,14 @@ fn compare(place: &str, theirs: &Definition, ours: &Command, findings: &mut BTre
             }
         }
     }
-    let mut compared = pairs.len();
-    for theirs in &theirs.subcommands {
-        let Some(ours) = ours.get_subcommands().find(|ours| ours.get_name() == theirs.name) else {
-            findings.insert((place.to_owned(), format!("{} is missing", theirs.name)));
-            continue;
-        };
-        let place = format!("{place} {}", theirs.name);
+    if theirs.command.contains(' ') {
         let flag = ours.get_long_flag().map(|flag| format!("--{flag}"));
         let names: BTreeSet<_> = ours.get_all_aliases().map(str::to_owned).chain(flag).collect();
-        let aliases: BTreeSet<_> = theirs.aliases.iter().chain(&theirs.hidden_aliases).cloned().collect();
-        if names != aliases || ours.is_hide_set() != theirs.hidden {
-            findings.insert((place.clone(), "aliases or visibility".to_owned()));
+        if names != theirs.aliases.iter().cloned().collect() || ours.is_hide_set() != theirs.hidden {
+            find("aliases or visibility".to_owned());
         }
-        compared += compare(&place, theirs, ours, findings);
     }
-    compared
+    pairs.len()
 }
 
 fn is_help_or_version(key: &str) -> bool {
@@ -149,7 +159,7 @@ fn is_help_or_version(key: &str) -> bool {
 }
 
 fn is(defined: &Defined, arg: &Arg) -> bool {
-    match (&defined.long, defined.short, defined.positional) {
+    match (defined.key.strip_prefix("--"), defined.short(), defined.position) {
         (Some(long), ..) => arg.get_long() == Some(long),
         (None, Some(short), _) => arg.get_short() == Some(short),
         (None, None, index) => arg.is_positional() && arg.get_index() == index,
@@ -176,18 +186,18 @@ fn differing(defined: &Defined, arg: &Arg) -> Vec<&'static str> {
     };
     let names = |names: Option<Vec<&str>>| names.unwrap_or_default().into_iter().map(str::to_owned).collect();
     let ours: BTreeSet<String> = names(arg.get_all_aliases());
-    let theirs: BTreeSet<_> = defined.aliases.iter().chain(&defined.hidden_aliases).cloned().collect();
+    let theirs: BTreeSet<_> = defined.aliases.iter().cloned().collect();
     let takes_value = arg.get_action().takes_values();
     let values: Vec<_> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
     let default = arg.get_default_values().first().and_then(|value| value.to_str());
     let rows = [
-        ("short", arg.get_short() == defined.short),
+        ("short", arg.get_short() == defined.short()),
         ("aliases", ours == theirs),
         ("action", action == defined.action),
-        ("delimiter", arg.get_value_delimiter() == defined.value_delimiter),
+        ("delimiter", arg.get_value_delimiter() == defined.delimiter),
         ("required", arg.is_required_set() == defined.required),
         ("default", !takes_value || default == defined.default.as_deref()),
-        ("values", !takes_value || values == defined.possible_values),
+        ("values", !takes_value || values == defined.values),
         ("hidden", arg.is_hide_set() == defined.hidden),
         ("global", arg.is_global_set() == defined.global),
     ];
@@ -195,10 +205,8 @@ fn differing(defined: &Defined, arg: &Arg) -> Vec<&'static str> {
 }
 
 fn excludes(command: &Definition, one: &Defined, other: &Defined) -> bool {
-    let in_group = |group: &Group| !group.multiple && [one, other].iter().all(|it| group.members.contains(&it.key));
-    one.conflicts_with.contains(&other.key)
-        || other.conflicts_with.contains(&one.key)
-        || command.groups.iter().any(in_group)
+    let in_group = |group: &Vec<String>| [one, other].iter().all(|it| group.contains(&it.key));
+    one.excludes.contains(&other.key) || other.excludes.contains(&one.key) || command.exclusive.iter().any(in_group)
 }
 
 fn clap_excludes(command: &Command, one: &Arg, other: &Arg) -> bool {

@@ -3,7 +3,7 @@
 //! Made once for each run of the tests, so no certificate ever expires. Only the RSA keys are kept, in
 //! `fixtures/recorded`: making them takes long.
 
-use crate::support::Scratch;
+use crate::support::{Scratch, fixture};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -17,6 +17,7 @@ use pvsim::open::AttestationRequest;
 use pvsim::pki::{Authority, CertificateSpec, CrlSpec, Keys, Plan, Reason, common_name};
 use pvsim::seal::{AttestDraft, Draft, UserData};
 use pvsim::{BootImage, HostKey, Platform, Settings};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -28,6 +29,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct Inputs(BTreeMap<String, Vec<u8>>);
 
 static OURS: LazyLock<Inputs> = LazyLock::new(make);
+static THEIRS: LazyLock<Inputs> = LazyLock::new(recorded);
 
 impl Inputs {
     /// Of our own making.
@@ -35,10 +37,9 @@ impl Inputs {
         &OURS
     }
 
-    /// Those in a folder.
-    pub(crate) fn of_folder(folder: &Path) -> Self {
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-        Self(entries.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect())
+    /// Those that the reference was run with (`fixtures/recorded/inputs`). Its boot images are kept without their zeros.
+    pub(crate) fn of_the_recording() -> &'static Self {
+        &THEIRS
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&[u8]> {
@@ -66,6 +67,28 @@ struct Actors {
     signers: [(&'static str, PKey<Private>); 3],
     platform: Platform,
     header: Vec<u8>,
+}
+
+fn recorded() -> Inputs {
+    #[derive(Deserialize)]
+    struct Image {
+        size: usize,
+        /// By offset, in hexadecimal.
+        bytes: BTreeMap<usize, String>,
+    }
+    let entries = fs::read_dir(fixture("recorded/inputs")).unwrap().map(|entry| entry.unwrap());
+    let files = entries.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap()));
+    let mut inputs = Inputs(files.collect());
+    let images = inputs.0.remove("images.yaml").unwrap();
+    for (name, image) in serde_yaml::from_slice::<BTreeMap<String, Image>>(&images).unwrap() {
+        let mut content = vec![0; image.size];
+        for (at, part) in image.bytes {
+            let part = hex::decode(part).unwrap();
+            content[at..][..part.len()].copy_from_slice(&part);
+        }
+        inputs.add(&name, content);
+    }
+    inputs
 }
 
 fn make() -> Inputs {

@@ -152,7 +152,7 @@ fn compare_rows(theirs: &Path, differences: impl Fn(&str) -> Differences, step: 
     for tool in TOOLS {
         let device = reaches_device(tool).filter(|device| Path::new(device).exists());
         if !Side::Theirs(theirs).has(tool) || device.is_some() {
-            println!("skipped: {tool}, which is not in {} or would reach {device:?}", theirs.display());
+            crate::support::left_out(format!("{tool}, which is not in {} or would reach {device:?}", theirs.display()));
             continue;
         }
         let mut differences = differences(tool);
@@ -170,7 +170,7 @@ fn compare_rows(theirs: &Path, differences: impl Fn(&str) -> Differences, step: 
 #[test]
 fn the_reference_and_we_do_the_same() {
     let Some(folder) = env::var_os("PVTOOLS_REFERENCE") else {
-        println!("skipped: PVTOOLS_REFERENCE names no folder with the reference's programs");
+        crate::support::left_out("PVTOOLS_REFERENCE names no folder with the reference's programs");
         return;
     };
     let folder = fs::canonicalize(folder).unwrap();

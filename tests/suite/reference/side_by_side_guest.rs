@@ -126,13 +126,16 @@ impl Guests {
     /// Whether the reference's guest commands can be compared. Says why if not.
     fn has_guest_commands(&self) -> bool {
         if !Side::Theirs(&self.theirs).has("pvsecret") {
-            println!("skipped: guest commands, as pvsecret is not in {}", self.theirs.display());
+            crate::support::left_out(format!("guest commands, as pvsecret is not in {}", self.theirs.display()));
             return false;
         }
         let guest = self.boot();
         let list = run_in(&Scratch::new(), Side::Theirs(&self.theirs).in_guest(&guest.front, "pvsecret"), "list");
         if cfg!(not(target_arch = "s390x")) && list.status != 0 {
-            println!("skipped: the reference's guest commands, which refuse to run here: {}", list.stderr.trim_end());
+            crate::support::left_out(format!(
+                "the reference's guest commands, which refuse to run here: {}",
+                list.stderr.trim_end()
+            ));
             return false;
         }
         true
@@ -151,7 +154,7 @@ impl Guests {
         for (id, words) in COMMANDS {
             let (tool, arguments) = words.split_once(' ').unwrap();
             if !Side::Theirs(&self.theirs).has(tool) {
-                println!("skipped: {tool} is not in {}", self.theirs.display());
+                crate::support::left_out(format!("{tool} is not in {}", self.theirs.display()));
                 continue;
             }
             let argv = arguments.split(' ').map(ToOwned::to_owned).collect();
@@ -208,7 +211,7 @@ impl Guests {
         let mut report = Report::default();
         let [ours, theirs] = [Side::Ours, Side::Theirs(&self.theirs)];
         if !theirs.has("pvsecret") {
-            println!("skipped: pvsecret is not in {}", self.theirs.display());
+            crate::support::left_out(format!("pvsecret is not in {}", self.theirs.display()));
             return report;
         }
         for (maker, taker) in [(ours, theirs), (theirs, ours)] {
@@ -228,7 +231,7 @@ impl Guests {
         let mut report = Report::default();
         let sides = [Side::Ours, Side::Theirs(&self.theirs)];
         if !sides[1].has("pvattest") {
-            println!("skipped: pvattest is not in {}", self.theirs.display());
+            crate::support::left_out(format!("pvattest is not in {}", self.theirs.display()));
             return report;
         }
         // Not those that one side does alone.

@@ -15,7 +15,7 @@ pub(crate) mod bus;
 pub mod card;
 pub mod events;
 pub(crate) mod faults;
-mod firmware_rules;
+pub(crate) mod firmware_rules;
 mod input;
 pub(crate) mod inventory;
 mod log;

@@ -3,6 +3,7 @@
 //! Source: Linux `arch/s390/kernel/uv.c`. Masks are hex without a prefix, counts decimal, `max_address` hex.
 
 use crate::Machine;
+use pvsim_machine::QueryInfo;
 
 /// Bits of the 64-bit masks count from the most significant.
 const fn bits(numbers: &[u8]) -> u64 {
@@ -31,6 +32,32 @@ const ADD_SECRET_FLAGS: u64 = bits(&[0]);
 const KINDS: u64 = bits(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 18, 19, 20, 21, 22]);
 
 impl Machine {
+    /// What a kernel hears that asks the ultravisor itself.
+    pub(crate) fn query_info(&self) -> QueryInfo {
+        let settings = &self.platform().settings;
+        let calls = settings.facilities.as_deref().and_then(|text| u64::from_str_radix(text, 16).ok());
+        let calls = if settings.secure_execution { calls.unwrap_or(CALLS) } else { 0 };
+        let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+        QueryInfo {
+            inst_calls_list: [calls, 0, 0, 0],
+            max_num_sec_conf: 1024,
+            max_guest_stor_addr: (1 << 42) - 1,
+            max_guest_cpu_id: 247,
+            uv_feature_indications: FEATURES,
+            supp_se_hdr_versions: VERSION_1,
+            supp_se_hdr_pcf: HEADER_FLAGS,
+            conf_dump_storage_state_len: 0x10,
+            conf_dump_finalize_len: 0x1000,
+            supp_att_req_hdr_ver: VERSION_1,
+            supp_att_pflags: ATTESTATION_FLAGS,
+            supp_add_secret_req_ver: VERSION_1,
+            supp_add_secret_pcf: ADD_SECRET_FLAGS,
+            supp_secret_types: KINDS,
+            max_assoc_secrets: count(settings.max_association),
+            max_retr_secrets: count(settings.max_retrievable),
+        }
+    }
+
     /// The files below `/sys/firmware/uv`, each with its content.
     pub fn firmware_files(&self) -> Vec<(&'static str, String)> {
         let settings = &self.platform().settings;

@@ -1,7 +1,12 @@
 //! SE headers and boot images for the simulated machine.
 //!
 //! The header is real: its encrypted part opens with a host's private key, and its tag binds the rest. The
-//! components behind it are random pages, so the image identifies a guest but boots none.
+//! components behind it are random pages with [`image`], which identifies a guest but boots none, and a kernel with
+//! [`build`].
+
+mod bootable;
+
+pub use bootable::{BuildError, Parts, build};
 
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::derive::Deriver;
@@ -31,6 +36,10 @@ pub const SCF_CCK_EXTENSION_SECRET: u64 = 1 << 62;
 pub const SCF_CCK_UPDATE: u64 = 1 << 61;
 /// Plaintext control flag: the guest may be dumped. Bit 34, counted from the most significant.
 pub const PCF_DUMP_ALLOWED: u64 = 1 << (63 - 34);
+/// Plaintext control flag: the pages are not encrypted. Bit 35.
+pub const PCF_NOT_ENCRYPTED: u64 = 1 << (63 - 35);
+/// All plaintext control flags that are known: these two, PCKMO functions (56 to 59), backup host keys (62).
+pub const PCF_KNOWN: u64 = PCF_DUMP_ALLOWED | PCF_NOT_ENCRYPTED | 0xf2;
 
 /// What only the ultravisor reads in a header.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -83,6 +92,17 @@ pub fn header<K: HasPublic>(
     plaintext_control_flags: u64,
     pages: u64,
 ) -> Result<Vec<u8>, ErrorStack> {
+    header_with_digests(host_keys, secrets, plaintext_control_flags, pages, &page_digests(pages)?)
+}
+
+/// As [`header`], for an image with these digests over its pages, their addresses and their tweaks.
+fn header_with_digests<K: HasPublic>(
+    host_keys: &[PKey<K>],
+    secrets: &HeaderSecrets,
+    plaintext_control_flags: u64,
+    pages: u64,
+    digests: &[[u8; 64]; 3],
+) -> Result<Vec<u8>, ErrorStack> {
     let customer = PKey::from_ec_key(EcKey::generate(&*p521()?)?)?;
     let mut protection_key = [0; 32];
     let mut iv = [0; 12];
@@ -101,7 +121,7 @@ pub fn header<K: HasPublic>(
     header.extend(pages.to_be_bytes());
     header.extend(plaintext_control_flags.to_be_bytes());
     header.extend(coordinates(&customer)?);
-    for digest in page_digests(pages)? {
+    for digest in digests {
         header.extend(digest);
     }
     for host_key in host_keys {

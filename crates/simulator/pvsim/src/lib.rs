@@ -16,6 +16,7 @@
 //! mistake of the builder shows.
 
 pub mod ap;
+mod below;
 pub mod device;
 mod driver;
 mod error;
@@ -37,6 +38,7 @@ mod show;
 pub mod ultravisor;
 pub mod unpack;
 
+pub use below::Below;
 pub use error::Error;
 pub use fault::{Action, Fault};
 pub use front::Front;

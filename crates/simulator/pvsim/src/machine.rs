@@ -28,7 +28,7 @@ use crate::driver::{Accepted, Errno};
 use crate::fault::{self, Action, Fault};
 use crate::platform::{BootImage, Platform};
 use crate::ultravisor::Ultravisor;
-use crate::{Error, Guest, HostKey};
+use crate::{Error, Guest, HostKey, image};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -134,6 +134,40 @@ impl Machine {
         Ok(guest)
     }
 
+    /// An image that boots on this machine, with the flags that the inventory asks for.
+    ///
+    /// # Errors
+    /// [`BuildError`](image::BuildError).
+    pub fn build_image(&self, parts: image::Parts<'_>) -> Result<Vec<u8>, image::BuildError> {
+        let mut secrets = image::HeaderSecrets::random()?;
+        secrets.secret_control_flags = self.platform.image.secrets.secret_control_flags;
+        secrets.cck = self.platform.image.secrets.cck;
+        let flags = if self.platform.image.dump_allowed { image::PCF_DUMP_ALLOWED } else { 0 };
+        image::build(parts, self.platform.host_key.private_key(), &mut secrets, flags)
+    }
+
+    /// A real kernel starts from an image with this header, for which secure mode has been granted. The first guest of a
+    /// machine is the one that it was made with: its CUID, secrets and queues are there.
+    ///
+    /// # Errors
+    /// [`Error::Header`], [`Error::File`], [`Error::Content`], [`Error::OpenSsl`].
+    pub fn start(&mut self, header: &[u8]) -> Result<(), Error> {
+        let image = BootImage::open(header, &self.platform.host_key)?;
+        self.platform.image = image;
+        let turn = self.turn()?;
+        let before = turn.guest()?;
+        let first = before.boot == 1 && before.request_tags.is_empty() && !before.locked;
+        let mut guest = Guest::boot(&self.platform, before.boot + 1)?;
+        if first {
+            guest.cuid = before.cuid;
+            guest.secrets = before.secrets;
+        }
+        replace(&self.folder, HEADER, header)?;
+        replace(&self.folder, CCK, &self.platform.image.secrets.cck)?;
+        turn.save(GUEST, &guest)?;
+        self.hand_bus_over(&turn, !first)
+    }
+
     /// Orders a fault.
     ///
     /// # Errors
@@ -198,7 +232,7 @@ impl Machine {
         Ok(answer)
     }
 
-    fn strike(&self, op: &str, command: Option<uvdevice::abi::Command>) -> Result<Option<Action>, Error> {
+    pub(crate) fn strike(&self, op: &str, command: Option<uvdevice::abi::Command>) -> Result<Option<Action>, Error> {
         // Nearly always there are none, and no lock is needed to see that.
         if self.faults()?.is_empty() {
             return Ok(None);
@@ -234,6 +268,10 @@ impl Machine {
 impl Turn<'_> {
     pub(crate) fn guest(&self) -> Result<Guest, Error> {
         load(self.folder, GUEST)
+    }
+
+    pub(crate) fn set_guest(&self, guest: &Guest) -> Result<(), Error> {
+        self.save(GUEST, guest)
     }
 
     pub(crate) fn faults(&self) -> Result<Vec<Fault>, Error> {

@@ -15,8 +15,10 @@
 
 mod check;
 mod file;
+mod in_kernel;
 mod run;
 
 pub use check::differences;
 pub use file::{Exit, Expect, Expectation, List, NoStatus, Row, States};
+pub use in_kernel::{InKernel, run_in_kernel};
 pub use run::{Outcome, Program, run};

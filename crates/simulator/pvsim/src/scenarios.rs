@@ -1,8 +1,10 @@
 //! `pvsim scenario`, from the command line.
 
+use crate::boot::{self, GuestArguments};
 use anyhow::Context;
 use clap::ValueEnum;
-use pvsim::scenario::{self, List, Program, Row};
+use pvsim::Machine;
+use pvsim::scenario::{self, InKernel, List, Outcome, Program, Row};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -30,6 +32,12 @@ pub(crate) struct Arguments {
     /// Which expectation of each row holds
     #[arg(long, value_enum, default_value_t = Expect::Ideal)]
     expect: Expect,
+    /// Run the rows one after the other in a guest that this s390x kernel boots; --tools is the folder with pvtools for
+    /// s390x. Times are not compared there, and what only a simulated kernel can do is left out
+    #[arg(long, value_name = "KERNEL", requires = "tools")]
+    in_kernel: Option<PathBuf>,
+    #[command(flatten)]
+    guest: Box<GuestArguments>,
     /// Print what the program says, and its writes
     #[arg(short, long)]
     verbose: bool,
@@ -67,6 +75,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         [] => list.rows().iter().collect(),
         ids => ids.iter().map(|id| list.row(id)).collect::<Result<_, _>>()?,
     };
+    if let Some(kernel) = &arguments.in_kernel {
+        return in_kernel(&list, &rows, kernel, arguments);
+    }
     let program = match &arguments.tools {
         Some(folder) => Program::in_folder(folder)?,
         None => Program::in_folder(std::env::current_exe()?.parent().unwrap_or(Path::new("/")))?,
@@ -95,6 +106,36 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if good == rows.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Runs rows in one booted guest.
+fn in_kernel(list: &List, rows: &[&Row], kernel: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::tempdir().context("cannot make a folder for the machine")?;
+    let dir = folder.path().join("machine");
+    Machine::init(&dir, Some("queues: {}"))?;
+    let mut guest = (*arguments.guest).clone();
+    guest.add.extend(arguments.tools.iter().map(|tools| tools.join("pvtools")));
+    let (good, left_out) = boot::in_kernel(&dir, kernel, &guest, |agent| {
+        let machine = Machine::open(&dir)?;
+        let (mut good, mut left_out) = (0, 0);
+        for row in rows {
+            let named = || format!("row '{}'", row.id);
+            match scenario::run_in_kernel(list, row, &machine, agent).with_context(named)? {
+                InKernel::CannotBe(why) => {
+                    left_out += 1;
+                    writeln!(io::stdout(), "{}  left out     {}: {why}", row.id, row.title)?;
+                }
+                InKernel::Ran(outcome) => {
+                    let (as_expected, text) = told(row, &outcome, arguments)?;
+                    good += usize::from(as_expected);
+                    write!(io::stdout(), "{text}")?;
+                }
+            }
+        }
+        Ok((good, left_out))
+    })?;
+    writeln!(io::stdout(), "{good} of {} as expected, {left_out} left out", rows.len() - left_out)?;
+    Ok(if good + left_out == rows.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// What is to be said about a row, and whether it ended as it should.
 type Told = anyhow::Result<(bool, String)>;
 
@@ -114,9 +155,12 @@ fn print_in_order(results: mpsc::Receiver<(usize, Told)>) -> anyhow::Result<usiz
 }
 
 fn tell(list: &List, row: &Row, program: &Program, arguments: &Arguments) -> Told {
-    let expectation = row.expectation(arguments.expect.into())?;
     let outcome = scenario::run(list, row, program, crate::run::report).with_context(|| format!("row '{}'", row.id))?;
-    let differences = scenario::differences(&outcome, expectation);
+    told(row, &outcome, arguments)
+}
+
+fn told(row: &Row, outcome: &Outcome, arguments: &Arguments) -> Told {
+    let differences = scenario::differences(outcome, row.expectation(arguments.expect.into())?);
     let took = format!("{} ms", outcome.took.as_millis());
     let verdict = if differences.is_empty() { "as expected" } else { "differs" };
     let mut text = format!("{}  {verdict:<11}  {took:>9}  {}\n", row.id, row.title);

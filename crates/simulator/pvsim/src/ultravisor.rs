@@ -10,7 +10,7 @@ pub(crate) use add_secret::kind_name;
 pub use attest::Attestation;
 pub use refusal::Refusal;
 
-use crate::{Error, Guest, Platform};
+use crate::{Error, Guest, Platform, StoredSecret};
 use add_secret::{Retrieval, Rule};
 use openssl::error::ErrorStack;
 use openssl::sha::sha256;
@@ -74,13 +74,7 @@ impl Ultravisor<'_> {
         while room.saturating_sub(used) >= LIST_PAGE {
             let (page, rest) = left.split_at(left.len().min(LIST_ENTRIES));
             left = rest;
-            for secret in page {
-                entries.extend(secret.index.to_be_bytes());
-                entries.extend(secret.kind.to_be_bytes());
-                entries.extend(secret.length.to_be_bytes());
-                entries.extend([0; 8]);
-                entries.extend(secret.id.0);
-            }
+            page.iter().for_each(|secret| entries.extend(entry(secret)));
             if left.is_empty() {
                 break;
             }
@@ -88,13 +82,21 @@ impl Ultravisor<'_> {
             used = LIST_HEADER + entries.len();
         }
         let total = self.guest.secrets.len();
-        let mut list = Vec::with_capacity(LIST_HEADER + entries.len());
-        for field in [total - left.len(), total, left.first().map_or(0, |next| next.index.into())] {
-            list.extend((field as u16).to_be_bytes());
-        }
-        list.extend([0; 10]);
+        let mut list = list_header(total - left.len(), total, left.first());
         list.extend(entries);
         (list, !left.is_empty())
+    }
+
+    /// One page of the list, of the secrets whose index is `start` or more, and whether there is more: what a kernel
+    /// asks for.
+    pub fn list_page(&self, start: u16) -> (Vec<u8>, bool) {
+        let mut wanted = self.guest.secrets.iter().filter(|secret| secret.index >= start);
+        let entries: Vec<_> = wanted.by_ref().take(LIST_ENTRIES).map(entry).collect();
+        let next = wanted.next();
+        let mut page = list_header(entries.len(), self.guest.secrets.len(), next);
+        page.extend(entries.concat());
+        page.resize(LIST_PAGE, 0);
+        (page, next.is_some())
     }
 
     /// What a retrieval of the secret with `index` gives, into a buffer of `room` bytes.
@@ -129,4 +131,23 @@ impl Ultravisor<'_> {
         wrapped.extend(sha256(wrapping));
         Ok(wrapped)
     }
+}
+
+/// Bytes of an entry of the list.
+const LIST_ENTRY: usize = 48;
+
+fn entry(secret: &StoredSecret) -> [u8; LIST_ENTRY] {
+    let mut entry = [0; LIST_ENTRY];
+    entry[..2].copy_from_slice(&secret.index.to_be_bytes());
+    entry[2..4].copy_from_slice(&secret.kind.to_be_bytes());
+    entry[4..8].copy_from_slice(&secret.length.to_be_bytes());
+    entry[16..].copy_from_slice(&secret.id.0);
+    entry
+}
+
+fn list_header(here: usize, total: usize, next: Option<&StoredSecret>) -> Vec<u8> {
+    let fields = [here as u16, total as u16, next.map_or(0, |next| next.index)];
+    let mut header: Vec<_> = fields.into_iter().flat_map(u16::to_be_bytes).collect();
+    header.resize(LIST_HEADER, 0);
+    header
 }

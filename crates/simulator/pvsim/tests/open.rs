@@ -1,24 +1,18 @@
-//! Requests that other programs made, decoded. The vectors are outside the project: where they are not, the
-//! test says so and passes.
+//! Requests that other programs made (`fixtures/reference`), decoded.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic, and says what it skips")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use pvsim::open::Request;
 use pvsim::{Error, HostKey};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn vectors() -> Option<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../shared/vectors"));
-    if !folder.is_dir() {
-        eprintln!("skipped: no folder {}", folder.display());
-        return None;
-    }
-    Some(folder.to_owned())
+fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fixtures/reference")
 }
 
 fn host_key(vectors: &Path, name: &str) -> HostKey {
-    HostKey::from_pem(&fs::read(vectors.join(format!("keys/{name}.key.pem"))).unwrap()).unwrap()
+    HostKey::from_pem(&fs::read(vectors.join(format!("keys/TEST-{name}.key"))).unwrap()).unwrap()
 }
 
 /// The last host key of the command that made a vector: `-k .../keys/hostN.crt`.
@@ -30,7 +24,7 @@ fn last_host(command: &str) -> &str {
 
 #[test]
 fn decodes_every_vector_as_the_independent_model_does() {
-    let Some(vectors) = vectors() else { return };
+    let vectors = vectors();
     let mut count = 0;
     for entry in fs::read_dir(vectors.join("requests")).unwrap() {
         let folder = entry.unwrap().path();
@@ -48,11 +42,11 @@ fn decodes_every_vector_as_the_independent_model_does() {
 
 #[test]
 fn finds_the_protection_key_of_attestation_requests() {
-    let Some(vectors) = vectors() else { return };
+    let vectors = vectors();
     for name in ["plain", "phkh", "secrets", "all"] {
         let folder = vectors.join("attestation").join(name);
         let key = host_key(&vectors, "host2");
-        let arpk = fs::read(folder.join("arp.key")).unwrap();
+        let arpk = fs::read(folder.join("TEST-arp.key")).unwrap();
         for file in ["request.bin", "response.bin"] {
             match Request::open(&fs::read(folder.join(file)).unwrap(), &key).unwrap() {
                 Request::Attestation(open) => {
@@ -67,7 +61,7 @@ fn finds_the_protection_key_of_attestation_requests() {
 
 #[test]
 fn refuses_a_vector_for_another_host() {
-    let Some(vectors) = vectors() else { return };
+    let vectors = vectors();
     let request = fs::read(vectors.join("requests/association/request.bin")).unwrap();
     let error = Request::open(&request, &host_key(&vectors, "host3")).unwrap_err();
     assert!(matches!(error, Error::WrongHost(_)), "{error}");

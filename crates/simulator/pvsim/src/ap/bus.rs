@@ -216,6 +216,28 @@ impl Bus {
         );
     }
 
+    /// All queues are there, unbound and in nobody's hands but a real kernel's; nothing is to come.
+    pub(crate) fn restart(&mut self) {
+        self.queues.values_mut().for_each(Queue::restart);
+        self.events = vec![];
+    }
+
+    /// What is to come, and what the host did before anybody looked, is that of another bus with the same queues.
+    pub(crate) fn begin(&mut self, begins: &Self, now: Millis) {
+        self.events = begins.events.clone();
+        self.writes = 0;
+        for (id, queue) in &begins.queues {
+            if let (true, Some(own)) = (!queue.is_here(), self.queues.get_mut(id)) {
+                own.take(now);
+            }
+        }
+    }
+
+    /// A real kernel takes the bus: see [`Queue::hand_over`].
+    pub(crate) fn hand_over(&mut self) {
+        self.queues.values_mut().for_each(Queue::hand_over);
+    }
+
     /// Writes to an attribute of the bus (no target), a card or a queue.
     pub(crate) fn write(
         &mut self,

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 /// Association secrets, as the ultravisor numbers kinds.
-const ASSOCIATION: u16 = 2;
+pub(crate) const ASSOCIATION: u16 = 2;
 
 /// When the firmware finds out that a rule is broken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub(crate) enum Check {
 }
 
 /// A guest may have so many bound queues: one more cannot be bound (response 33).
-pub(super) fn refuses_bind(settings: &BusSettings, queues: &Queues) -> Result<(), Errno> {
+pub(crate) fn refuses_bind(settings: &BusSettings, queues: &Queues) -> Result<(), Errno> {
     let bound = queues.values().filter(|queue| queue.takes_a_place()).count();
     if bound < settings.limit { Ok(()) } else { Err(Errno::EIO) }
 }
@@ -34,7 +34,7 @@ pub(super) fn refuses_bind(settings: &BusSettings, queues: &Queues) -> Result<()
 ///
 /// The secret must be an association secret in the store (response 34). No two queues of a card may have the same
 /// one (response 35), by its value (assumed).
-pub(super) fn association(
+pub(crate) fn association(
     settings: &BusSettings,
     queues: &Queues,
     secrets: &[StoredSecret],

@@ -35,6 +35,8 @@ enum Driver {
     Associating,
     /// It gave the queue up, until the next bus scan.
     Broken { until: Millis },
+    /// A real kernel has the queue: of its driver nothing is known here.
+    Elsewhere,
 }
 
 /// A queue.
@@ -155,6 +157,19 @@ impl Queue {
         self.configured && !self.check_stopped
     }
 
+    /// What the hardware says to a test: a response code of AP instructions, 0 for normal.
+    pub fn response(&self) -> u8 {
+        match self.work {
+            _ if !self.is_here() => 0x01,
+            _ if !self.configured => 0x03,
+            _ if self.check_stopped => 0x04,
+            Work::Resetting { .. } => 0x02,
+            _ if self.failed => 0x36,
+            Work::Binding { .. } => 0x05,
+            Work::Associating { .. } | Work::Nothing => 0x00,
+        }
+    }
+
     /// Whether it is being reset.
     pub fn is_resetting(&self) -> bool {
         matches!(self.work, Work::Resetting { .. })
@@ -162,7 +177,11 @@ impl Queue {
 
     /// Whether the driver is ready for requests, with its interrupts on.
     pub fn is_driver_idle(&self, now: Millis) -> bool {
-        matches!(self.driver, Driver::Idle { from } if from <= now)
+        match self.driver {
+            Driver::Idle { from } => from <= now,
+            Driver::Elsewhere => true,
+            Driver::Associating | Driver::Broken { .. } => false,
+        }
     }
 
     /// Whether the driver has still to get ready after a reset.

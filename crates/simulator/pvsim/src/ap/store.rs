@@ -7,6 +7,7 @@
 use super::bus::Bus;
 use super::events::{Event, Target};
 use super::log::{self, LoggedWrite};
+use super::queue::Queue;
 use super::terms::Millis;
 use crate::machine::Turn;
 use crate::{Error, Machine};
@@ -180,6 +181,46 @@ impl Machine {
     /// The bus as it is now.
     pub(crate) fn bus(&self) -> Result<Bus, Error> {
         Store::new(self.clone()).look(|bus, _| bus.clone())
+    }
+
+    /// A real kernel takes the bus, of a guest that has just begun, or begins again.
+    pub(crate) fn hand_bus_over(&self, turn: &Turn<'_>, again: bool) -> Result<(), Error> {
+        let mut saved: Saved = turn.load(FILE)?;
+        if again {
+            saved.bus.reboot();
+        }
+        saved.bus.hand_over();
+        saved.began = unix_time();
+        saved.ahead = 0;
+        saved.save(turn)
+    }
+
+    /// Puts another bus in the place of the one that a real kernel has.
+    pub(crate) fn replace_bus(&self, turn: &Turn<'_>, bus: Bus) -> Result<(), Error> {
+        let mut saved: Saved = turn.load(FILE)?;
+        saved.bus = bus;
+        saved.save(turn)
+    }
+
+    /// The bus begins, as [`Bus::begin`] says, with an empty log.
+    pub(crate) fn begin_bus(&self, turn: &Turn<'_>, begins: &Bus) -> Result<(), Error> {
+        let mut saved: Saved = turn.load(FILE)?;
+        saved.began = unix_time();
+        saved.ahead = 0;
+        saved.log = 0;
+        saved.bus.begin(begins, 0);
+        saved.save(turn)
+    }
+
+    /// The real kernel is gone: its bus is simulated again.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Content`].
+    pub fn take_bus_back(&self) -> Result<(), Error> {
+        let turn = self.turn()?;
+        let mut saved: Saved = turn.load(FILE)?;
+        saved.bus.queues.values_mut().for_each(Queue::take_back);
+        saved.save(&turn)
     }
 
     /// The guest starts again.

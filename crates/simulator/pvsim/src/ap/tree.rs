@@ -8,8 +8,8 @@ use super::input;
 use super::name::{CardId, QueueId};
 use super::store::{Held, Store};
 use super::terms::{End, Millis};
+use crate::Error;
 use crate::front::{Node, Sysfs};
-use crate::{Error, fault};
 use nix::errno::Errno;
 use std::sync::Arc;
 use std::thread;
@@ -226,7 +226,7 @@ impl Tree {
         if !entries(held.bus, target, view).iter().any(|(known, _)| *known == name) {
             return Ok(First::Read(Err(Errno::ENOENT)));
         }
-        let act = if slow { None } else { struck(held, Call::Read(name), target)? };
+        let act = if slow { None } else { faults::struck(held, Call::Read(name), target)? };
         match act {
             Some(Act::Errno(errno)) => return Ok(First::Read(Err(errno))),
             Some(Act::Text(text)) => return Ok(First::Read(Ok(text + "\n"))),
@@ -265,7 +265,7 @@ impl Tree {
             _ => None,
         };
         let act = match call {
-            Some(call) if !slow => struck(held, call, target)?,
+            Some(call) if !slow => faults::struck(held, call, target)?,
             _ => None,
         };
         let mut end: Option<End> = None;
@@ -351,20 +351,6 @@ impl Sysfs for Tree {
         }
         self.wrote(path, target, name, bytes).map(|()| bytes.len())
     }
-}
-
-/// The fault that strikes this call, if one is ordered.
-fn struck(held: &mut Held<'_>, call: Call<'_>, target: Option<Target>) -> Result<Option<Act>, Error> {
-    let before = held.machine.faults()?;
-    if before.is_empty() {
-        return Ok(None);
-    }
-    let mut ordered = before.clone();
-    let struck = fault::strike_if(&mut ordered, |fault| faults::is_about(fault, call, target));
-    if ordered != before {
-        held.turn.set_faults(&ordered)?;
-    }
-    struck.map(|fault| faults::act(&fault)).transpose()
 }
 
 fn sleep(time: Millis) {

@@ -8,6 +8,8 @@ use super::{
 use crate::ap::bus::{Bus, BusSettings};
 use crate::ap::events::Planned;
 use crate::ap::inventory::{Cards, Inventory, MasterKeys, Queues};
+use crate::ap::name::QueueId;
+use crate::ap::terms::Situation;
 use crate::ap::{self};
 use crate::guest::StoredSecret;
 use crate::pki::Pki;
@@ -128,6 +130,47 @@ impl Machine {
         // Last: a folder with a guest is a whole machine.
         store(folder, GUEST, &guest)?;
         Ok(Self { folder: folder.to_owned(), platform })
+    }
+}
+
+/// What a machine's bus and store were exchanged for, and what of it is still to come.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    begins: Bus,
+    faults: Vec<Fault>,
+}
+
+impl Exchanged {
+    /// What each queue is to begin with.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (QueueId, Situation)> {
+        self.begins.queues.iter().map(|(id, queue)| (*id, queue.situation()))
+    }
+}
+
+impl Machine {
+    /// Puts the AP bus and the secrets of another inventory in the place of those that a real kernel has, with all queues
+    /// unbound. Faults and events come with [`Machine::begin_row`].
+    pub(crate) fn exchange_bus(&self, inventory: &str) -> Result<Exchanged, Error> {
+        let mut parsed: File = serde_yaml::from_str(inventory).map_err(Error::Inventory)?;
+        parsed.faults.iter().try_for_each(Fault::check)?;
+        let begins = parsed.bus()?;
+        let turn = self.turn()?;
+        let mut guest = turn.guest()?;
+        guest.secrets = preloaded(parsed.secrets)?;
+        guest.locked = false;
+        turn.save(GUEST, &guest)?;
+        turn.set_faults(&[])?;
+        let mut fresh = begins.clone();
+        fresh.restart();
+        self.replace_bus(&turn, fresh)?;
+        Ok(Exchanged { begins, faults: parsed.faults })
+    }
+
+    /// Lets faults and events of an inventory come, and forgets what was written so far.
+    pub(crate) fn begin_row(&self, exchanged: Exchanged) -> Result<(), Error> {
+        let turn = self.turn()?;
+        turn.set_faults(&exchanged.faults)?;
+        self.begin_bus(&turn, &exchanged.begins)
     }
 }
 

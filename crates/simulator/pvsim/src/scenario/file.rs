@@ -33,13 +33,13 @@ pub struct Row {
     _shows: IgnoredAny,
     /// Of the inventory file of a machine.
     #[serde(default)]
-    inventory: Value,
+    pub(super) inventory: Value,
     #[serde(default)]
-    guest: Value,
+    pub(super) guest: Value,
     #[serde(default)]
     secrets: Value,
     #[serde(default)]
-    faults: Value,
+    pub(super) faults: Value,
     /// The configuration file.
     #[serde(default)]
     pub(super) config: Option<String>,

@@ -23,7 +23,7 @@ const LOCK_FILE: &str = "root/run/lock/pvapconfig.lock";
 pub struct Program(PathBuf);
 
 /// What it did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// How each step ended.
     pub exits: Vec<Exit>,
@@ -77,16 +77,7 @@ pub fn run(list: &List, row: &Row, program: &Program, trouble: fn(&Error)) -> Re
     if let Some(content) = &row.lockfile {
         fs::write(&lock_file, content).map_err(wrong("its lock file"))?;
     }
-    let mut outcome = Outcome {
-        exits: vec![],
-        took: Duration::ZERO,
-        stdout: String::new(),
-        stderr: String::new(),
-        last: String::new(),
-        states: States::new(),
-        writes: vec![],
-        lock_left: false,
-    };
+    let mut outcome = Outcome::default();
     for step in row.steps() {
         let config = config.display().to_string();
         let arguments = step.iter().map(|argument| argument.replace("{config}", &config));

@@ -1,6 +1,6 @@
 //! The AP bus as programs see it.
 
-use crate::run;
+use crate::{has_python, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pvsim::Machine;
@@ -73,11 +73,17 @@ secrets: [one, two]
         (format!("{queue}; basename $(readlink driver)"), 0, "cex4queue\n"),
     ];
     for (line, status, printed) in rows {
+        if line.starts_with("python3") && !has_python(&line) {
+            continue;
+        }
         let (found, text, _) = run(&mut guest(machine.folder(), &line));
         assert_eq!((found, text.as_str()), (status, printed), "{line}");
         if printed == "association pending\n" {
             machine.let_pass(600_000).unwrap();
         }
+    }
+    if !has_python("making files") {
+        return;
     }
     // Nobody makes files in sysfs: where the folder is there, that is not allowed; else there is no such folder.
     let create = |path: &str| {

@@ -88,7 +88,7 @@ impl Queue {
             return;
         }
         if self.driver == Driver::Associating {
-            self.driver = Driver::Broken { until: now + self.times.rescan };
+            self.set_driver(Driver::Broken { until: now + self.times.rescan });
             self.asked = None;
         }
         self.fall_back();
@@ -99,7 +99,10 @@ impl Queue {
         match self.presence {
             Presence::Here => {
                 self.fall_back();
-                self.presence = Presence::Ghost { until: now + self.times.rescan };
+                self.presence = match self.driver {
+                    Driver::Elsewhere => Presence::Gone,
+                    _ => Presence::Ghost { until: now + self.times.rescan },
+                };
             }
             Presence::Back { .. } => self.presence = Presence::Gone,
             Presence::Ghost { .. } | Presence::Gone => {}
@@ -111,6 +114,7 @@ impl Queue {
         match self.presence {
             // The driver never noticed.
             Presence::Ghost { .. } => self.presence = Presence::Here,
+            Presence::Gone if self.driver == Driver::Elsewhere => self.presence = Presence::Here,
             Presence::Gone => self.presence = Presence::Back { at: now + self.times.rescan },
             Presence::Here | Presence::Back { .. } => return,
         }
@@ -156,6 +160,33 @@ impl Queue {
         self.driver = Driver::Idle { from: 0 };
     }
 
+    /// A real kernel takes the queue: only the hardware is simulated from now on, until the guest starts again.
+    pub fn hand_over(&mut self) {
+        self.driver = Driver::Elsewhere;
+        self.presence = match self.presence {
+            Presence::Here | Presence::Back { .. } => Presence::Here,
+            Presence::Ghost { .. } | Presence::Gone => Presence::Gone,
+        };
+    }
+
+    /// It is as after power-on, and a real kernel has it. What is illicit stays so.
+    pub fn restart(&mut self) {
+        self.presence = Presence::Here;
+        self.fall_back();
+        self.hand_over();
+    }
+
+    /// The real kernel is gone.
+    pub fn take_back(&mut self) {
+        self.driver = Driver::Idle { from: 0 };
+    }
+
+    fn set_driver(&mut self, driver: Driver) {
+        if self.driver != Driver::Elsewhere {
+            self.driver = driver;
+        }
+    }
+
     /// Whether something is to happen by `now`.
     pub fn is_due(&self, now: Millis) -> bool {
         self.next_due().is_some_and(|due| due <= now)
@@ -183,14 +214,14 @@ impl Queue {
         let until = if end == End::Never { None } else { Some(now + takes) };
         self.work = Work::Associating { index, until, end };
         self.asked = Some(index);
-        self.driver = Driver::Associating;
+        self.set_driver(Driver::Associating);
     }
 
     pub(super) fn associated(&mut self, index: u16, driver_idle: Millis) {
         self.bind_state = BindState::Usable;
         self.index = Some(index);
         self.asked = Some(index);
-        self.driver = Driver::Idle { from: driver_idle };
+        self.set_driver(Driver::Idle { from: driver_idle });
     }
 
     fn reset(&mut self, now: Millis, unbinds: bool) {
@@ -199,7 +230,7 @@ impl Queue {
         self.work = Work::Resetting { until, unbinds };
         self.failed = false;
         self.asked = None;
-        self.driver = Driver::Idle { from: until + self.times.driver };
+        self.set_driver(Driver::Idle { from: until + self.times.driver });
         self.advance(now);
     }
 
@@ -218,7 +249,7 @@ impl Queue {
         self.asked = None;
         self.requests = 0;
         self.online = true;
-        self.driver = Driver::Idle { from: now + self.times.driver };
+        self.set_driver(Driver::Idle { from: now + self.times.driver });
     }
 
     /// When the hardware is done with what it is at.
@@ -275,11 +306,11 @@ impl Queue {
             End::Asynchronous => {
                 self.failed = true;
                 self.asked = None;
-                self.driver = Driver::Broken { until: at + self.times.rescan };
+                self.set_driver(Driver::Broken { until: at + self.times.rescan });
             }
             End::Dropped => {
                 self.asked = None;
-                self.driver = Driver::Idle { from: idle };
+                self.set_driver(Driver::Idle { from: idle });
             }
             End::Reset => self.reset_by_host(at),
         }
