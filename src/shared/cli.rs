@@ -99,6 +99,10 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What stands behind the options of a tool whose `--version` is a subcommand to clap: the reference takes the word with
+/// and without hyphens, and clap does not list it among the options then.
+pub(crate) const VERSION_HELP: &str = "      --version     Print the version";
+
 /// The version; from `-v` on also the commands that were compiled in.
 pub(crate) fn print_version<T: CommandFactory>(system: &mut System) -> Result<(), Failure> {
     let command = T::command();

@@ -27,8 +27,7 @@ const MAX_EXCHANGE: usize = ARCB_MAX + MEASUREMENT_MAX + ADDITIONAL_MAX + 4096;
 /// Attest an IBM Secure Execution guest
 #[derive(Parser)]
 #[command(name = "pvattest", subcommand_required = true, arg_required_else_help = true)]
-// It is a subcommand to clap, with the same name, because the reference takes both.
-#[command(after_help = "      --version     Print the version")]
+#[command(after_help = cli::VERSION_HELP)]
 struct Arguments {
     #[command(flatten)]
     verbosity: Verbosity,

@@ -25,6 +25,7 @@ const USAGE_STATUS: UsageStatus = UsageStatus::Own;
 
 /// Create and inspect IBM Secure Execution boot images
 #[derive(Parser)]
+#[command(after_help = cli::VERSION_HELP)]
 #[command(name = "pvimg", subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
     #[command(flatten)]

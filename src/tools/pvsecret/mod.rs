@@ -26,8 +26,7 @@ const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
 /// Manage secrets of an IBM Secure Execution guest
 #[derive(Parser)]
 #[command(name = "pvsecret", subcommand_required = true, arg_required_else_help = true)]
-// It is a subcommand to clap, with the same name, because the reference takes both.
-#[command(after_help = "      --version     Print the version")]
+#[command(after_help = cli::VERSION_HELP)]
 struct Arguments {
     #[command(flatten)]
     verbosity: Verbosity,
