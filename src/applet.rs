@@ -1,7 +1,7 @@
 //! From `argv[0]` to the applet that answers.
 
 use crate::System;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::tools::{
     chzcrypt, doctor, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvimg, pvinfo, pvsecret, pvverify,
     trust_bundle, trustee,
@@ -141,7 +141,7 @@ pub fn run(args: &[OsString], system: &mut System) -> ExitCode {
 fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
     let Some(first) = args.get(1) else {
         system.complain(&usage());
-        return Ok(Outcome::Status(1));
+        return Ok(Outcome::Failed);
     };
     if let Some(applet) = Applet::named(first) {
         return (applet.run)(&args[1..], system);
@@ -157,22 +157,32 @@ fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> 
             system.print(&format!("pvtools {}\n", env!("CARGO_PKG_VERSION")))?;
             Ok(Outcome::Done)
         }
+        Some("help") if args.len() > 2 => match Applet::named(&args[2]) {
+            // `help TOOL WORD...` is `TOOL WORD... --help`.
+            Some(applet) => {
+                let words = args[2..].iter().cloned().chain([OsString::from("--help")]);
+                (applet.run)(&words.collect::<Vec<_>>(), system)
+            }
+            None => Err(unknown(&args[2])),
+        },
         Some("--help" | "-h" | "help") => {
             system.print(&usage())?;
             Ok(Outcome::Done)
         }
-        _ => Err(Failure::usage(
-            1,
-            format!("error: no applet is called '{}'\n\n{}", shown(&first.to_string_lossy()), usage()),
-        )),
+        _ => Err(unknown(first)),
     }
+}
+
+fn unknown(name: &OsStr) -> Failure {
+    let text = format!("error: no applet is called '{}'\n\n{}", shown(&name.to_string_lossy()), usage());
+    Failure::usage(UsageStatus::AsFailure, text)
 }
 
 fn usage() -> String {
     let mut text = String::from(
         "Tools for IBM Secure Execution for Linux\n\n\
          Usage: pvtools APPLET [ARGUMENTS]...\n       \
-         pvtools --list | --version | --help\n\n\
+         pvtools --list | --version | --help | help APPLET [COMMAND]...\n\n\
          A link to pvtools that has the name of an applet runs that applet.\n\nApplets:\n",
     );
     for applet in Applet::ALL {

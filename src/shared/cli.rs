@@ -1,7 +1,7 @@
 //! What all applets' command lines share.
 
 use crate::System;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::Level;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -11,26 +11,27 @@ use std::path::{Path, PathBuf};
 use uvtypes::flags::Flag;
 use uvtypes::text::escaped;
 
-/// Parses `args` (the tool's name first). `usage_status` is the tool's exit code for a wrong command line.
-/// `Err(Ok(_))` is help or a version that was asked for and printed.
-pub(crate) fn parse<T: CommandFactory + FromArgMatches>(
+/// Parses `args` (the tool's name first) and goes on with `run`. Help or a version that was asked for is printed, and
+/// ends it; so does a wrong command line, with the exit code that the tool has for it.
+pub(crate) fn run<T: CommandFactory + FromArgMatches>(
     args: &[OsString],
-    usage_status: u8,
+    usage_status: UsageStatus,
     system: &mut System,
-) -> Result<T, Result<Outcome, Failure>> {
+    run: impl FnOnce(T, &mut System) -> Result<Outcome, Failure>,
+) -> Result<Outcome, Failure> {
     let command = T::command();
     // Help shows the tool's name, not the path it was installed at.
     let args = std::iter::once(OsString::from(command.get_name())).chain(args.iter().skip(1).cloned());
     let given: Vec<_> = args.clone().collect();
     let error = match command.try_get_matches_from(args).and_then(|matches| T::from_arg_matches(&matches)) {
-        Ok(parsed) => return Ok(parsed),
+        Ok(parsed) => return run(parsed, system),
         Err(error) => quoting_fit_text(error, T::command(), &given),
     };
     let text = error.render().to_string();
-    Err(match error.kind() {
+    match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => system.print(&text).map(|()| Outcome::Done),
         _ => Err(Failure::usage(usage_status, text)),
-    })
+    }
 }
 
 /// The error that clap has for the same command line without what would steer a terminal or start a line: it quotes
@@ -41,7 +42,7 @@ fn quoting_fit_text(error: clap::Error, command: clap::Command, arguments: &[OsS
 }
 
 /// A wrong combination of the arguments of `subcommand` that clap cannot see by itself.
-pub(crate) fn usage_error<T: CommandFactory>(usage_status: u8, subcommand: &str, message: &str) -> Failure {
+pub(crate) fn usage_error<T: CommandFactory>(usage_status: UsageStatus, subcommand: &str, message: &str) -> Failure {
     let mut command = T::command();
     command.build();
     let command = match command.find_subcommand_mut(subcommand) {
@@ -97,6 +98,10 @@ pub(crate) enum Format {
     /// One JSON object with everything
     Json,
 }
+
+/// What stands behind the options of a tool whose `--version` is a subcommand to clap: the reference takes the word with
+/// and without hyphens, and clap does not list it among the options then.
+pub(crate) const VERSION_HELP: &str = "      --version     Print the version";
 
 /// The version; from `-v` on also the commands that were compiled in.
 pub(crate) fn print_version<T: CommandFactory>(system: &mut System) -> Result<(), Failure> {

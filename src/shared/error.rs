@@ -4,21 +4,45 @@ use crate::System;
 use std::process::ExitCode;
 use uvtypes::text::escaped;
 
-/// How an applet ended that did not fail.
+/// How an applet ended; what there is to say was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// All is done: exit code 0.
     Done,
-    /// Ended as documented with this exit code; what there is to say was said.
-    Status(u8),
+    /// Something could not be done: exit code 1.
+    Failed,
+    /// What was looked at is not what it should be: exit code 2.
+    NotAsExpected,
+    /// All was done, and something is worth a look: exit code 3.
+    WithWarnings,
+    /// The command line is wrong: the exit code is that of the tool.
+    WrongUsage(UsageStatus),
+}
+
+/// Exit code of a tool for a wrong command line: the reference's tools differ in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UsageStatus {
+    /// The same as for any failure, 1.
+    AsFailure,
+    /// One of its own, 2.
+    Own,
+}
+
+impl Outcome {
+    /// The exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed | Self::WrongUsage(UsageStatus::AsFailure) => 1,
+            Self::WithWarnings => 3,
+            Self::NotAsExpected | Self::WrongUsage(UsageStatus::Own) => 2,
+        }
+    }
 }
 
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Done => Self::SUCCESS,
-            Outcome::Status(status) => Self::from(status),
-        }
+        Self::from(outcome.code())
     }
 }
 
@@ -27,8 +51,8 @@ impl From<Outcome> for ExitCode {
 pub(crate) enum Failure {
     /// The command line is wrong; the text is complete.
     Usage {
-        /// Exit code: 1 or 2, by tool.
-        status: u8,
+        /// Exit code, by tool.
+        status: UsageStatus,
         /// What to print.
         text: String,
     },
@@ -40,7 +64,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// A wrong command line.
-    pub(crate) fn usage(status: u8, text: String) -> Self {
+    pub(crate) fn usage(status: UsageStatus, text: String) -> Self {
         Self::Usage { status, text }
     }
 
@@ -49,11 +73,11 @@ impl Failure {
         match self {
             Self::Usage { status, text } => {
                 system.complain(&text);
-                Outcome::Status(status)
+                Outcome::WrongUsage(status)
             }
             Self::Failed(error) => {
                 system.complain(&format!("error: {}\n", escaped(&format!("{error:#}"))));
-                Outcome::Status(1)
+                Outcome::Failed
             }
             Self::BrokenPipe => Outcome::Done,
         }

@@ -4,7 +4,7 @@ mod settings;
 
 use crate::shared::cli;
 use crate::shared::clock::Monotonic;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use anyhow::{Error, Result, anyhow, bail};
 use apbus::{Apqn, Bus, Mode, Operator, State};
@@ -14,7 +14,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use uvtypes::text::escaped;
 
 /// Exit code for a wrong command line, as for all other errors.
-const USAGE_STATUS: u8 = 1;
+const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
 
 /// Change Crypto Express devices: online, configured, bound, associated; and the AP bus
 ///
@@ -63,33 +63,31 @@ pub(crate) fn command() -> clap::Command {
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
     let args: Vec<_> = args.iter().map(|arg| with_hyphens(arg)).collect();
-    let args = match cli::parse::<Arguments>(&args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    if args.version {
-        return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
-    }
-    let setting = args.settings.action();
-    let Some(option) = args.action().or(setting.as_ref().map(|_| "")) else {
-        return refuse(system, &anyhow!("missing argument.\nTry 'chzcrypt --help' for more information."));
-    };
-    let Ok(bus) = Bus::open(&system.root.join("sys")) else {
-        system.complain("chzcrypt: Crypto device driver not available.\n");
-        return Ok(Outcome::Status(1));
-    };
-    if let Some(setting) = setting {
-        return settings::run(&bus, setting, &args.operands, args.verbose, system);
-    }
-    match args.check(option, &bus) {
-        Ok((action, queues)) => change(&bus, action, &queues, args.verbose, system),
-        Err(error) => refuse(system, &error),
-    }
+    cli::run(&args, USAGE_STATUS, system, |args: Arguments, system| {
+        if args.version {
+            return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
+        }
+        let setting = args.settings.action();
+        let Some(option) = args.action().or(setting.as_ref().map(|_| "")) else {
+            return refuse(system, &anyhow!("missing argument.\nTry 'chzcrypt --help' for more information."));
+        };
+        let Ok(bus) = Bus::open(&system.root.join("sys")) else {
+            system.complain("chzcrypt: Crypto device driver not available.\n");
+            return Ok(Outcome::Failed);
+        };
+        if let Some(setting) = setting {
+            return settings::run(&bus, setting, &args.operands, args.verbose, system);
+        }
+        match args.check(option, &bus) {
+            Ok((action, queues)) => change(&bus, action, &queues, args.verbose, system),
+            Err(error) => refuse(system, &error),
+        }
+    })
 }
 
 fn refuse(system: &mut System, error: &Error) -> Result<Outcome, Failure> {
     complain(system, error);
-    Ok(Outcome::Status(1))
+    Ok(Outcome::Failed)
 }
 
 fn complain(system: &mut System, error: &Error) {
@@ -172,7 +170,7 @@ fn change(bus: &Bus, action: Action, queues: &[Apqn], verbose: bool, system: &mu
             Ok(_) => {}
             Err(error) => {
                 complain(system, &error);
-                outcome = Outcome::Status(1);
+                outcome = Outcome::Failed;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::System;
 use crate::shared::cli;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::input::{self, Seekable};
 use anyhow::{Context, anyhow};
 use clap::{CommandFactory, Parser, ValueEnum};
@@ -54,45 +54,43 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, 2, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    let known = args.host_key_document.iter().map(|path| known_host_key(path)).collect::<Result<Vec<_>, _>>()?;
-    let mut explained = Vec::new();
-    let mut outcome = Outcome::Done;
-    for path in &args.files {
-        let mut file = input::open_seekable(path, "the file", system)?;
-        let (report, failure) = match uvexplain::explain(&mut file, &known) {
-            Ok(report) => (Some(report), None),
-            Err(Error::Broken { report, source }) => {
-                let failure = anyhow!(source).context(format!("'{}' is a damaged {}", path.display(), report.kind));
-                (Some(*report), Some(failure))
+    cli::run(args, UsageStatus::Own, system, |args: Arguments, system| {
+        let known = args.host_key_document.iter().map(|path| known_host_key(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut explained = Vec::new();
+        let mut outcome = Outcome::Done;
+        for path in &args.files {
+            let mut file = input::open_seekable(path, "the file", system)?;
+            let (report, failure) = match uvexplain::explain(&mut file, &known) {
+                Ok(report) => (Some(report), None),
+                Err(Error::Broken { report, source }) => {
+                    let failure = anyhow!(source).context(format!("'{}' is a damaged {}", path.display(), report.kind));
+                    (Some(*report), Some(failure))
+                }
+                Err(error) => (None, Some(anyhow!(error).context(format!("Cannot explain '{}'", path.display())))),
+            };
+            if let Some(report) = report {
+                if args.format == Format::Human {
+                    let text = Text { path, report: &report, colours: system.stdout_is_terminal };
+                    let dump = if args.hexdump { Some(&mut file) } else { None };
+                    let text = text.render(dump).with_context(|| format!("Cannot read '{}'", path.display()))?;
+                    system.print_bytes(text.as_bytes())?;
+                }
+                explained.push(serde_json::json!({
+                    "file": path.to_string_lossy(),
+                    "complete": failure.is_none(),
+                    "report": report,
+                }));
             }
-            Err(error) => (None, Some(anyhow!(error).context(format!("Cannot explain '{}'", path.display())))),
-        };
-        if let Some(report) = report {
-            if args.format == Format::Human {
-                let text = Text { path, report: &report, colours: system.stdout_is_terminal };
-                let dump = if args.hexdump { Some(&mut file) } else { None };
-                let text = text.render(dump).with_context(|| format!("Cannot read '{}'", path.display()))?;
-                system.print_bytes(text.as_bytes())?;
+            if let Some(failure) = failure {
+                system.complain(&format!("error: {}\n", escaped(&format!("{failure:#}"))));
+                outcome = Outcome::Failed;
             }
-            explained.push(serde_json::json!({
-                "file": path.to_string_lossy(),
-                "complete": failure.is_none(),
-                "report": report,
-            }));
         }
-        if let Some(failure) = failure {
-            system.complain(&format!("error: {}\n", escaped(&format!("{failure:#}"))));
-            outcome = Outcome::Status(1);
+        if args.format == Format::Json {
+            system.print_json(&format!("{:#}\n", serde_json::Value::from(explained)))?;
         }
-    }
-    if args.format == Format::Json {
-        system.print_json(&format!("{:#}\n", serde_json::Value::from(explained)))?;
-    }
-    Ok(outcome)
+        Ok(outcome)
+    })
 }
 
 fn known_host_key(path: &Path) -> anyhow::Result<KnownHostKey> {

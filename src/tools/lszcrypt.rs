@@ -3,7 +3,7 @@
 mod more;
 
 use crate::shared::cli::{self, Format};
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use apbus::text::{self, BindState};
 use apbus::{Apqn, Bus, CardListing, DeviceListing, Functions, QueueListing};
@@ -14,7 +14,7 @@ use std::fmt::Write;
 use uvtypes::text::escaped;
 
 /// Exit code for a wrong command line, as for all other errors.
-const USAGE_STATUS: u8 = 1;
+const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
 
 /// Show Crypto Express cards and queues
 ///
@@ -76,62 +76,60 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    if args.version {
-        return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
-    }
-    let Ok(bus) = Bus::open(&system.root.join("sys")) else {
-        return complain(system, "Crypto device driver not available.");
-    };
-    if args.bus {
-        return more::bus(&bus, args.format, system);
-    }
-    if args.domains {
-        return more::domains(&bus, args.format, system);
-    }
-    if let Some(name) = &args.capability {
-        return more::capability(&bus, name, args.format, system);
-    }
-    let mut wanted = Vec::new();
-    for text in &args.devices {
-        match Device::parse(text) {
-            Some(device) => wanted.push(device),
-            None => return complain(system, &format!("Error - Can't parse '{text}' as card, queue or domain.")),
+    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
+        if args.version {
+            return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
         }
-    }
-    let cards = bus.listing()?;
-    if let Some(missing) = wanted.iter().find(|device| !device.is_in(&cards)) {
-        return complain(system, &format!("Error - cryptographic device {missing} does not exist."));
-    }
-    let rows = rows(&args, &cards, &wanted);
-    if args.serial {
-        return more::serials(&bus, &rows, args.format, system);
-    }
-    let has_states = bus.check_secure_binding().is_ok();
-    match args.format {
-        Format::Text => {
-            let is_known =
-                |row: &&Row<'_>| args.verbose > 0 || row.card.kind.is_some() && row.device().online.is_some();
-            let rows: Vec<_> = rows.iter().filter(is_known).collect();
-            system.print(&table(&rows, args.verbose > 0, has_states))?;
-            if let Some(domain) = more::missing_default_domain(&bus) {
-                system.print(&format!("Warning: Default domain {domain:#04x} is not available.\n"))?;
+        let Ok(bus) = Bus::open(&system.root.join("sys")) else {
+            return complain(system, "Crypto device driver not available.");
+        };
+        if args.bus {
+            return more::bus(&bus, args.format, system);
+        }
+        if args.domains {
+            return more::domains(&bus, args.format, system);
+        }
+        if let Some(name) = &args.capability {
+            return more::capability(&bus, name, args.format, system);
+        }
+        let mut wanted = Vec::new();
+        for text in &args.devices {
+            match Device::parse(text) {
+                Some(device) => wanted.push(device),
+                None => return complain(system, &format!("Error - Can't parse '{text}' as card, queue or domain.")),
             }
         }
-        Format::Json => {
-            let devices: Vec<_> = rows.iter().map(|row| row.json(has_states)).collect();
-            system.print_json(&format!("{:#}\n", json!({ "devices": devices })))?;
+        let cards = bus.listing()?;
+        if let Some(missing) = wanted.iter().find(|device| !device.is_in(&cards)) {
+            return complain(system, &format!("Error - cryptographic device {missing} does not exist."));
         }
-    }
-    Ok(Outcome::Done)
+        let rows = rows(&args, &cards, &wanted);
+        if args.serial {
+            return more::serials(&bus, &rows, args.format, system);
+        }
+        let has_states = bus.check_secure_binding().is_ok();
+        match args.format {
+            Format::Text => {
+                let is_known =
+                    |row: &&Row<'_>| args.verbose > 0 || row.card.kind.is_some() && row.device().online.is_some();
+                let rows: Vec<_> = rows.iter().filter(is_known).collect();
+                system.print(&table(&rows, args.verbose > 0, has_states))?;
+                if let Some(domain) = more::missing_default_domain(&bus) {
+                    system.print(&format!("Warning: Default domain {domain:#04x} is not available.\n"))?;
+                }
+            }
+            Format::Json => {
+                let devices: Vec<_> = rows.iter().map(|row| row.json(has_states)).collect();
+                system.print_json(&format!("{:#}\n", json!({ "devices": devices })))?;
+            }
+        }
+        Ok(Outcome::Done)
+    })
 }
 
 fn complain(system: &mut System, text: &str) -> Result<Outcome, Failure> {
     system.complain(&format!("lszcrypt: {}\n", escaped(text)));
-    Ok(Outcome::Status(1))
+    Ok(Outcome::Failed)
 }
 
 /// Something that was asked for.

@@ -1,6 +1,6 @@
 //! `pvextract-hdr`: the SE header out of a boot image.
 
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
 use crate::shared::{cli, input};
@@ -38,16 +38,16 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, 1, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    extract(&args, system).map_err(|failure| match failure {
-        // The prefix that the script of this name has always printed.
-        Failure::Failed(error) => Failure::usage(1, format!("ERROR: {}\n", escaped(&format!("{error:#}")))),
-        other => other,
-    })?;
-    Ok(Outcome::Done)
+    cli::run(args, UsageStatus::AsFailure, system, |args: Arguments, system| {
+        extract(&args, system).map_err(|failure| match failure {
+            // The prefix that the script of this name has always printed.
+            Failure::Failed(error) => {
+                Failure::usage(UsageStatus::AsFailure, format!("ERROR: {}\n", escaped(&format!("{error:#}"))))
+            }
+            other => other,
+        })?;
+        Ok(Outcome::Done)
+    })
 }
 
 fn extract(args: &Arguments, system: &mut System) -> Result<(), Failure> {

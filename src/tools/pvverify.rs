@@ -1,7 +1,7 @@
 //! `pvverify`: may these host-key documents be used?
 
 use crate::shared::cli;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::host_keys::{HostKeyArgs, draw, load_document};
 use crate::shared::system::System;
 use clap::{CommandFactory, Parser, ValueEnum};
@@ -12,7 +12,7 @@ use std::path::Path;
 use uvtypes::text::escaped;
 
 /// Exit code for a wrong command line.
-const USAGE_STATUS: u8 = 2;
+const USAGE_STATUS: UsageStatus = UsageStatus::Own;
 
 /// Verify host-key documents
 ///
@@ -59,56 +59,54 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    let documents: Vec<_> = args.host_keys.documents().iter().map(|path| (path, load_document(path))).collect();
-    let judged = if args.host_keys.no_verify() {
-        args.host_keys.warn_unverified("info", system);
-        None
-    } else {
-        let good: Vec<_> = documents.iter().filter_map(|(_, document)| document.as_ref().ok()).collect();
-        Some(args.host_keys.judge(&good, system))
-    };
-    if let (true, Some(Ok(judged))) = (args.explain, &judged) {
-        let text = draw(&documents, judged);
-        system.print(&text)?;
-    }
-    let judged = match judged {
-        Some(Err(error)) if args.format == Format::Human => return Err(error.into()),
-        Some(Ok(judged)) if args.format == Format::Human && judged.verifier().is_err() => {
-            return judged.into_failure().map_or(Ok(Outcome::Done), |error| Err(error.into()));
-        }
-        other => other,
-    };
-    let mut verdicts = Vec::new();
-    for (path, document) in documents {
-        let verdict = match (document, &judged) {
-            (Err(error), _) => Verdict::refused(path, None, format!("{error:#}")),
-            (Ok(document), None) => Verdict::of(path, &document, "not-verified"),
-            (Ok(document), Some(Err(error))) => Verdict::refused(path, Some(&document), format!("{error:#}")),
-            (Ok(document), Some(Ok(judged))) => match judged.verdict(&document) {
-                Ok(()) => Verdict::of(path, &document, "verified"),
-                Err(reason) => Verdict::refused(path, Some(&document), reason),
-            },
+    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
+        let documents: Vec<_> = args.host_keys.documents().iter().map(|path| (path, load_document(path))).collect();
+        let judged = if args.host_keys.no_verify() {
+            args.host_keys.warn_unverified("info", system);
+            None
+        } else {
+            let good: Vec<_> = documents.iter().filter_map(|(_, document)| document.as_ref().ok()).collect();
+            Some(args.host_keys.judge(&good, system))
         };
-        if args.format == Format::Human {
-            verdict.say(system);
+        if let (true, Some(Ok(judged))) = (args.explain, &judged) {
+            let text = draw(&documents, judged);
+            system.print(&text)?;
         }
-        verdicts.push(verdict);
-    }
-    if args.format == Format::Json {
-        system.print_json(&format!("{:#}\n", serde_json::to_value(&verdicts)?))?;
-    }
-    let refused = verdicts.iter().filter(|verdict| verdict.reason.is_some()).count();
-    if refused > 0 {
-        return Ok(Outcome::Status(1));
-    }
-    if judged.is_some() && args.format == Format::Human {
-        system.warn("Host-key documents verified.");
-    }
-    Ok(Outcome::Done)
+        let judged = match judged {
+            Some(Err(error)) if args.format == Format::Human => return Err(error.into()),
+            Some(Ok(judged)) if args.format == Format::Human && judged.verifier().is_err() => {
+                return judged.into_failure().map_or(Ok(Outcome::Done), |error| Err(error.into()));
+            }
+            other => other,
+        };
+        let mut verdicts = Vec::new();
+        for (path, document) in documents {
+            let verdict = match (document, &judged) {
+                (Err(error), _) => Verdict::refused(path, None, format!("{error:#}")),
+                (Ok(document), None) => Verdict::of(path, &document, "not-verified"),
+                (Ok(document), Some(Err(error))) => Verdict::refused(path, Some(&document), format!("{error:#}")),
+                (Ok(document), Some(Ok(judged))) => match judged.verdict(&document) {
+                    Ok(()) => Verdict::of(path, &document, "verified"),
+                    Err(reason) => Verdict::refused(path, Some(&document), reason),
+                },
+            };
+            if args.format == Format::Human {
+                verdict.say(system);
+            }
+            verdicts.push(verdict);
+        }
+        if args.format == Format::Json {
+            system.print_json(&format!("{:#}\n", serde_json::to_value(&verdicts)?))?;
+        }
+        let refused = verdicts.iter().filter(|verdict| verdict.reason.is_some()).count();
+        if refused > 0 {
+            return Ok(Outcome::Failed);
+        }
+        if judged.is_some() && args.format == Format::Human {
+            system.warn("Host-key documents verified.");
+        }
+        Ok(Outcome::Done)
+    })
 }
 
 impl Verdict {

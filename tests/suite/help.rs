@@ -24,6 +24,12 @@ fn every_help_text_is_as_reviewed() {
             }
             let reviewed = fs::read_to_string(folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(run.stdout(), reviewed, "{name}");
+            let same = Run::of(product("pvtools").arg("help").args(words), b"").succeeds();
+            assert_eq!(same.stdout(), reviewed, "pvtools help {words:?}");
+            if let [tool] = words {
+                assert!(reviewed.contains("--version"), "{tool} does not say how to ask for its version");
+                Run::of(product("pvtools").args([tool, "--version"]), b"").succeeds();
+            }
             names.push(name);
         });
     }

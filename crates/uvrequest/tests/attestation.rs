@@ -93,7 +93,7 @@ fn every_combination_of_additional_data_user_data_and_host_keys_verifies() {
                 let exchange = Exchange::parse(&file).unwrap();
                 let verdict = uvrequest::attest::verify(&exchange, &key, &STAGE.boot_tags);
                 let attested = match verdict {
-                    Ok(Verdict::Verified(attested)) => attested,
+                    Ok(Verdict::Verified(attested)) => *attested.claims(),
                     other => panic!("{row}: {other:?}"),
                 };
                 assert_eq!(attested.user_data, user_data, "{row}");

@@ -98,7 +98,7 @@ pub(super) fn run(
         Ok(devices) => devices,
         Err(error) if error.is::<NoDevice>() => {
             system.complain(&format!("chzcrypt: {error}\n"));
-            return Ok(Outcome::Status(1));
+            return Ok(Outcome::Failed);
         }
         Err(error) => return refuse(system, &error),
     };
@@ -124,7 +124,7 @@ pub(super) fn run(
             Ok(()) => {}
             Err(error) => {
                 complain(system, &refused(error));
-                outcome = Outcome::Status(1);
+                outcome = Outcome::Failed;
             }
         }
     }

@@ -4,17 +4,12 @@ mod documents;
 mod machine;
 
 use crate::shared::cli;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
-
-/// Exit code for a wrong command line.
-const USAGE_STATUS: u8 = 2;
-/// Exit code when something is missing.
-const MISSING: u8 = 3;
 
 /// Show what is there and what is missing for Secure Execution
 ///
@@ -64,21 +59,19 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    let mut findings = machine::findings(system);
-    findings.extend(documents::findings(&args.file, system)?);
-    if args.json {
-        system.print(&format!("{:#}\n", serde_json::to_value(&findings)?))?;
-    } else {
-        for Finding { check, status, found, next } in &findings {
-            let mark = if *status == Status::Good { "ok     " } else { "MISSING" };
-            let next = next.as_ref().map(|next| format!("\n         next: {next}")).unwrap_or_default();
-            system.print(&format!("{mark}  {check}: {found}{next}\n"))?;
+    cli::run(args, UsageStatus::Own, system, |args: Arguments, system| {
+        let mut findings = machine::findings(system);
+        findings.extend(documents::findings(&args.file, system)?);
+        if args.json {
+            system.print(&format!("{:#}\n", serde_json::to_value(&findings)?))?;
+        } else {
+            for Finding { check, status, found, next } in &findings {
+                let mark = if *status == Status::Good { "ok     " } else { "MISSING" };
+                let next = next.as_ref().map(|next| format!("\n         next: {next}")).unwrap_or_default();
+                system.print(&format!("{mark}  {check}: {found}{next}\n"))?;
+            }
         }
-    }
-    let missing = findings.iter().any(|finding| finding.status == Status::Missing);
-    Ok(if missing { Outcome::Status(MISSING) } else { Outcome::Done })
+        let missing = findings.iter().any(|finding| finding.status == Status::Missing);
+        Ok(if missing { Outcome::WithWarnings } else { Outcome::Done })
+    })
 }

@@ -41,7 +41,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
             }
         }
     }
-    Ok(Outcome::Status(u8::from(!verdict.valid)))
+    Ok(if verdict.valid { Outcome::Done } else { Outcome::Failed })
 }
 
 /// Reads a configuration file, or says everything that is wrong with it.

@@ -9,7 +9,7 @@ mod status;
 
 use crate::shared::cli::{self, Format};
 use crate::shared::clock::Monotonic;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use anyhow::anyhow;
 use apbus::{Bus, Entry, Event, Executor, Report, Task, Wanted};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use uvtypes::text::shown;
 
 /// Exit code for a wrong command line.
-const USAGE_STATUS: u8 = 2;
+const USAGE_STATUS: UsageStatus = UsageStatus::Own;
 /// Where the configuration is unless said.
 const DEFAULT_CONFIG: &str = "/etc/pvapconfig.yaml";
 
@@ -77,24 +77,22 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    if args.version {
-        return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
-    }
-    if args.check {
-        return check::run(&args, system);
-    }
-    let outcome =
-        if args.status { status::run(&args, system).map(|()| Outcome::Done) } else { configure(&args, system) };
-    if let (Err(Failure::Failed(error)), Format::Json) = (&outcome, args.format) {
-        // Whoever reads the object learns the end from it, too.
-        let object = serde_json::json!({ "status": 1, "error": format!("{error:#}") });
-        system.print_json(&format!("{object:#}\n"))?;
-    }
-    outcome
+    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
+        if args.version {
+            return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
+        }
+        if args.check {
+            return check::run(&args, system);
+        }
+        let outcome =
+            if args.status { status::run(&args, system).map(|()| Outcome::Done) } else { configure(&args, system) };
+        if let (Err(Failure::Failed(error)), Format::Json) = (&outcome, args.format) {
+            // Whoever reads the object learns the end from it, too.
+            let object = serde_json::json!({ "status": 1, "error": format!("{error:#}") });
+            system.print_json(&format!("{object:#}\n"))?;
+        }
+        outcome
+    })
 }
 
 impl Arguments {
@@ -178,13 +176,13 @@ fn execute(
     };
     let verdict = verdict(args, entries.len(), &report);
     narrator.conclude(&report, &verdict)?;
-    Ok(Outcome::Status(verdict.status))
+    Ok(verdict.outcome)
 }
 
 /// The end of a run.
 struct Verdict {
-    status: u8,
-    /// Why it is not 0, or how it went.
+    outcome: Outcome,
+    /// Why it failed, or how it went.
     line: Option<String>,
 }
 
@@ -193,25 +191,28 @@ fn verdict(args: &Arguments, entries: usize, report: &Report) -> Verdict {
     let failed = report.lasting_failures().count();
     let applied = if args.dry_run { "could be applied" } else { "have been applied" };
     let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let (status, line) = if report.unseen > 0 && (satisfied == 0 || args.strict) {
+    let (outcome, line) = if report.unseen > 0 && (satisfied == 0 || args.strict) {
         // What a run would come to is not known.
-        (0, None)
+        (Outcome::Done, None)
     } else if entries > 0 && satisfied == 0 {
-        (1, Some(format!("None out of {entries} AP config entries could be applied.")))
+        (Outcome::Failed, Some(format!("None out of {entries} AP config entries could be applied.")))
     } else if args.strict && satisfied < entries {
         let line = format!("Strict flag given and only {satisfied} out of {entries} AP config entries {applied}.");
-        (1, Some(line))
+        (Outcome::Failed, Some(line))
     } else if failed > 0 && entries > 0 {
         let failures = plural(failed, "failure");
-        (1, Some(format!("{satisfied} out of {entries} AP config entries {applied}; {failures}.")))
+        (Outcome::Failed, Some(format!("{satisfied} out of {entries} AP config entries {applied}; {failures}.")))
     } else if failed > 0 {
-        (1, Some(format!("{} could not be unbound.", plural(failed, "APQN"))))
+        (Outcome::Failed, Some(format!("{} could not be unbound.", plural(failed, "APQN"))))
     } else if entries > 0 {
-        (0, Some(format!("Successfully applied {satisfied} out of {entries} AP config entries.")))
+        (Outcome::Done, Some(format!("Successfully applied {satisfied} out of {entries} AP config entries.")))
     } else if report.unreadable > 0 {
-        (1, Some(format!("{} could not be read, and may be bound.", plural(report.unreadable, "card or queue"))))
+        (
+            Outcome::Failed,
+            Some(format!("{} could not be read, and may be bound.", plural(report.unreadable, "card or queue"))),
+        )
     } else {
-        (0, None)
+        (Outcome::Done, None)
     };
-    Verdict { status, line }
+    Verdict { outcome, line }
 }

@@ -3,6 +3,7 @@
 use super::{Arguments, Verdict, json};
 use crate::shared::cli::Format;
 use crate::shared::error::Failure;
+use crate::shared::error::Outcome;
 use crate::shared::system::System;
 use apbus::plan::Unsatisfied;
 use apbus::{Apqn, Entry, Event, Failure as Failed, Mode, Report, Step, Waiting, Wanted};
@@ -109,11 +110,13 @@ impl<'a> Narrator<'a> {
             }
         }
         if self.args.format == Format::Json {
-            let object = json::report(&self.entries, report, &self.steps, &self.notes, verdict.status)?;
+            let object = json::report(&self.entries, report, &self.steps, &self.notes, verdict.outcome.code())?;
             self.print(&object);
         }
         match &verdict.line {
-            Some(line) if verdict.status != 0 => self.system.complain(&format!("error: {}\n", escaped(line))),
+            Some(line) if verdict.outcome != Outcome::Done => {
+                self.system.complain(&format!("error: {}\n", escaped(line)))
+            }
             Some(line) if !self.args.dry_run => self.progress(line),
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use super::report::hex;
 use super::verify::{Format, load_arpk, mismatch};
-use super::{NOT_AS_EXPECTED, load_exchange, usage_error};
+use super::{load_exchange, usage_error};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use hostkey::HostKeyDocument;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use uvrequest::attest::{AdditionalData, Exchange, Verdict, secret_store_hash};
+use uvrequest::attest::{AdditionalData, Attested, Claims, Exchange, Unverified, Verdict, secret_store_hash};
 use uvrequest::secret::AddSecretRequestView;
 use uvtypes::flags::attestation;
 use uvtypes::limits::ADD_SECRET_MAX;
@@ -133,6 +133,21 @@ struct SecretStore {
     locked: bool,
 }
 
+/// The response that policies are checked against.
+enum Answer<'a> {
+    Verified(Attested<'a>),
+    Unverified(Unverified<'a>),
+}
+
+impl<'a> Answer<'a> {
+    fn claims(&self) -> &Claims<'a> {
+        match self {
+            Self::Verified(attested) => attested.claims(),
+            Self::Unverified(unverified) => unverified.claims(),
+        }
+    }
+}
+
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
     let plain = [&args.positional_input, &args.positional_output];
     let error = |message: &str| usage_error("check", message);
@@ -140,18 +155,17 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     let output = output.unwrap_or(Path::new("-"));
     output::refuse_overwriting(output, &args.inputs(input))?;
     let exchange = load_exchange(input, system)?;
-    if let Some(outcome) = args.verify(input, &exchange, system)? {
-        return Ok(outcome);
-    }
-    let response = exchange.response().with_context(|| format!("Cannot use '{}'", input.display()))?;
-    let data = AdditionalData::parse(&response.additional, exchange.flags())
-        .with_context(|| format!("Cannot use '{}'", input.display()))?;
+    let answer = match args.judge(input, &exchange, system)? {
+        Ok(answer) => answer,
+        Err(outcome) => return Ok(outcome),
+    };
+    let Claims { fields: data, user_data, .. } = answer.claims();
 
     let mut findings = Findings::default();
-    args.check_host_keys(&data, &mut findings, system)?;
-    args.check_user_data(&response.user_data, &mut findings, system)?;
-    args.check_secret_store(&data, &mut findings, system)?;
-    args.check_firmware(&data, &mut findings, system)?;
+    args.check_host_keys(data, &mut findings, system)?;
+    args.check_user_data(user_data, &mut findings, system)?;
+    args.check_secret_store(data, &mut findings, system)?;
+    args.check_firmware(data, &mut findings, system)?;
     findings.successful = findings.issues.is_empty();
 
     let text = match args.format {
@@ -165,7 +179,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     }
     if !findings.successful {
         system.warn("✘ The Attestation response does not fulfill all policies");
-        return Ok(Outcome::Status(NOT_AS_EXPECTED));
+        return Ok(Outcome::NotAsExpected);
     }
     system.warn("✓ The Attestation response fulfills all policies");
     Ok(Outcome::Done)
@@ -178,20 +192,26 @@ impl Arguments {
         lists.chain(options).map(PathBuf::as_path).chain([input]).collect()
     }
 
-    /// The outcome if the response does not hold.
-    fn verify(&self, input: &Path, exchange: &Exchange, system: &mut System) -> anyhow::Result<Option<Outcome>> {
+    /// The response, verified if that was asked for; the outcome if it does not hold.
+    fn judge<'a>(
+        &self,
+        input: &Path,
+        exchange: &'a Exchange,
+        system: &mut System,
+    ) -> anyhow::Result<Result<Answer<'a>, Outcome>> {
         let (Some(arpk), Some(hdr)) = (&self.arpk, &self.hdr) else {
             system.warn("The response itself is not verified: that needs '--arpk' and '--hdr'.");
-            return Ok(None);
+            let claims = Unverified::read(exchange).with_context(|| format!("Cannot use '{}'", input.display()))?;
+            return Ok(Ok(Answer::Unverified(claims)));
         };
         let image = se_header::load_boot_tags(hdr, system)?;
         let verdict = uvrequest::attest::verify(exchange, &load_arpk(arpk)?, &image);
         match verdict.with_context(|| format!("Cannot verify '{}'", input.display()))? {
-            Verdict::Verified(_) => {
+            Verdict::Verified(attested) => {
                 system.info("✓ Attestation measurement verified");
-                Ok(None)
+                Ok(Ok(Answer::Verified(attested)))
             }
-            Verdict::Mismatch { calculated } => Ok(Some(mismatch(exchange, &calculated, system))),
+            Verdict::Mismatch { calculated } => Ok(Err(mismatch(exchange, &calculated, system))),
         }
     }
 

@@ -9,7 +9,7 @@ mod report;
 mod verify;
 
 use crate::shared::cli::{self, Verbosity};
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::input;
 use crate::shared::system::System;
 use anyhow::Context;
@@ -20,15 +20,14 @@ use uvrequest::attest::Exchange;
 use uvtypes::limits::{ADDITIONAL_MAX, ARCB_MAX, MEASUREMENT_MAX};
 
 /// Exit code for a wrong command line: the same as for any failure.
-const USAGE_STATUS: u8 = 1;
-/// Exit code for a guest that is not what it should be.
-const NOT_AS_EXPECTED: u8 = 2;
+const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
 /// All parts of an exchange file at their largest.
 const MAX_EXCHANGE: usize = ARCB_MAX + MEASUREMENT_MAX + ADDITIONAL_MAX + 4096;
 
 /// Attest an IBM Secure Execution guest
 #[derive(Parser)]
 #[command(name = "pvattest", subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = cli::VERSION_HELP)]
 struct Arguments {
     #[command(flatten)]
     verbosity: Verbosity,
@@ -52,18 +51,16 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    args.verbosity.apply(system);
-    match args.command {
-        Command::Create(args) => create::run(&args, system).map(|()| Outcome::Done),
-        Command::Perform(args) => perform::run(&args, system).map(|()| Outcome::Done),
-        Command::Verify(args) => verify::run(&args, system),
-        Command::Check(args) => check::run(&args, system),
-        Command::Version => cli::print_version::<Arguments>(system).map(|()| Outcome::Done),
-    }
+    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
+        args.verbosity.apply(system);
+        match args.command {
+            Command::Create(args) => create::run(&args, system).map(|()| Outcome::Done),
+            Command::Perform(args) => perform::run(&args, system).map(|()| Outcome::Done),
+            Command::Verify(args) => verify::run(&args, system),
+            Command::Check(args) => check::run(&args, system),
+            Command::Version => cli::print_version::<Arguments>(system).map(|()| Outcome::Done),
+        }
+    })
 }
 
 fn usage_error(subcommand: &str, message: &str) -> Failure {

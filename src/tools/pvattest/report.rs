@@ -27,6 +27,7 @@ impl Serialize for Fields {
 
 impl From<&Attested<'_>> for Report {
     fn from(attested: &Attested<'_>) -> Self {
+        let attested = attested.claims();
         let parts = attested.fields.parts().map(|(part, bytes)| (part.key, part.title, hex(bytes)));
         let rest = non_empty_hex(attested.fields.unrecognized()).map(|rest| ("unrecognized", "Unrecognized", rest));
         let fields = Fields(parts.chain(rest).collect());

@@ -1,7 +1,7 @@
 //! `pvattest verify`.
 
+use super::load_exchange;
 use super::report::{Report, hex};
-use super::{NOT_AS_EXPECTED, load_exchange};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::output::{self, Outputs, Privacy};
 use crate::shared::system::System;
@@ -81,8 +81,8 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Format::Json => format!("{:#}\n", serde_json::to_value(&report)?),
     };
     let mut outputs = Outputs::default();
-    if let Some(path) = args.user_data.as_deref().filter(|_| !attested.user_data.is_empty()) {
-        outputs.add(path, attested.user_data, Privacy::Public, "user data")?;
+    if let Some(path) = args.user_data.as_deref().filter(|_| !attested.claims().user_data.is_empty()) {
+        outputs.add(path, attested.claims().user_data, Privacy::Public, "user data")?;
     }
     if let Some(path) = &args.output {
         let text = args.format.for_output(text, path);
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     outputs.publish(system)?;
     system.warn("Attestation measurement verified");
     system.warn(&report.to_text());
-    if args.user_data.is_some() && attested.user_data.is_empty() {
+    if args.user_data.is_some() && attested.claims().user_data.is_empty() {
         system.warn("Location for `user-data` specified, but the response does not contain any user-data");
     }
     Ok(Outcome::Done)
@@ -109,7 +109,7 @@ pub(super) fn mismatch(exchange: &Exchange, calculated: &[u8], system: &mut Syst
         system.debug(&format!("Calculated: {}", hex(calculated)));
         system.debug(&format!("Received:   {}", hex(&response.measurement)));
     }
-    Outcome::Status(NOT_AS_EXPECTED)
+    Outcome::NotAsExpected
 }
 
 pub(super) fn load_arpk(path: &Path) -> anyhow::Result<Arpk> {

@@ -4,7 +4,7 @@ mod folder;
 mod set;
 
 use crate::shared::cli::{self, Format};
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use crate::tools::pvsecret;
 use anyhow::{Context, anyhow};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use uvtypes::text::shown;
 
 /// Exit code for a wrong command line.
-const USAGE_STATUS: u8 = 2;
+const USAGE_STATUS: UsageStatus = UsageStatus::Own;
 
 /// Add the set of secrets that a guest gets at boot
 ///
@@ -58,43 +58,41 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    let Some(toc) = args.toc.as_deref().filter(|_| !args.version) else {
-        cli::print_version::<Arguments>(system)?;
-        return Ok(Outcome::Done);
-    };
-    let signer = args.user_cert.as_deref().map(pvsecret::load_user_certificate).transpose()?;
-    let set = Set::load(toc, signer.as_ref())?;
-    let rehearsal = match (args.dry_run, system.is_guest()) {
-        (true, _) => Some("dry run"),
-        (false, false) => Some("not a Secure Execution guest"),
-        (false, true) => None,
-    };
-    if args.format == Format::Text {
-        describe(&set, system)?;
-    }
-    let mut added = Added::default();
-    let result = match rehearsal {
-        Some(reason) => {
-            if args.format == Format::Text {
-                system.print(&format!("[{reason}: nothing is added]\n"))?;
+    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
+        let Some(toc) = args.toc.as_deref().filter(|_| !args.version) else {
+            cli::print_version::<Arguments>(system)?;
+            return Ok(Outcome::Done);
+        };
+        let signer = args.user_cert.as_deref().map(pvsecret::load_user_certificate).transpose()?;
+        let set = Set::load(toc, signer.as_ref())?;
+        let rehearsal = match (args.dry_run, system.is_guest()) {
+            (true, _) => Some("dry run"),
+            (false, false) => Some("not a Secure Execution guest"),
+            (false, true) => None,
+        };
+        if args.format == Format::Text {
+            describe(&set, system)?;
+        }
+        let mut added = Added::default();
+        let result = match rehearsal {
+            Some(reason) => {
+                if args.format == Format::Text {
+                    system.print(&format!("[{reason}: nothing is added]\n"))?;
+                }
+                Ok(())
             }
-            Ok(())
+            None => add(&set, args.lock, &mut added, system),
+        };
+        match args.format {
+            Format::Json => {
+                let report = report(&set, &added, rehearsal, result.as_ref().err());
+                system.print(&format!("{report:#}\n"))?;
+            }
+            Format::Text if rehearsal.is_none() => system.print(&format!("{}\n", added.summary(&set)))?,
+            Format::Text => {}
         }
-        None => add(&set, args.lock, &mut added, system),
-    };
-    match args.format {
-        Format::Json => {
-            let report = report(&set, &added, rehearsal, result.as_ref().err());
-            system.print(&format!("{report:#}\n"))?;
-        }
-        Format::Text if rehearsal.is_none() => system.print(&format!("{}\n", added.summary(&set)))?,
-        Format::Text => {}
-    }
-    result.map(|()| Outcome::Done)
+        result.map(|()| Outcome::Done)
+    })
 }
 
 /// What came of the requests of a set, by their numbers in it.

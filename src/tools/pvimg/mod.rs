@@ -15,16 +15,17 @@ mod test;
 mod verify;
 
 use crate::shared::cli::{self, Verbosity};
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
 /// Exit code for a wrong command line.
-const USAGE_STATUS: u8 = 2;
+const USAGE_STATUS: UsageStatus = UsageStatus::Own;
 
 /// Create and inspect IBM Secure Execution boot images
 #[derive(Parser)]
+#[command(after_help = cli::VERSION_HELP)]
 #[command(name = "pvimg", subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
     #[command(flatten)]
@@ -75,20 +76,18 @@ pub(crate) fn genprotimg_command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    args.verbosity.apply(system);
-    match args.command {
-        Command::Create(args) => create::run(&args, system)?,
-        Command::Info(args) => info::run(&args, system)?,
-        Command::Test(args) => return test::run(&args, system),
-        Command::Verify(args) => return verify::run(&args, system),
-        Command::Extract(args) => extract::run(&args, system)?,
-        Command::Version => cli::print_version::<Arguments>(system)?,
-    }
-    Ok(Outcome::Done)
+    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
+        args.verbosity.apply(system);
+        match args.command {
+            Command::Create(args) => create::run(&args, system)?,
+            Command::Info(args) => info::run(&args, system)?,
+            Command::Test(args) => return test::run(&args, system),
+            Command::Verify(args) => return verify::run(&args, system),
+            Command::Extract(args) => extract::run(&args, system)?,
+            Command::Version => cli::print_version::<Arguments>(system)?,
+        }
+        Ok(Outcome::Done)
+    })
 }
 
 pub(crate) fn run_genprotimg(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
@@ -97,11 +96,9 @@ pub(crate) fn run_genprotimg(args: &[OsString], system: &mut System) -> Result<O
         cli::print_version::<Genprotimg>(system)?;
         return Ok(Outcome::Done);
     }
-    let args = match cli::parse::<Genprotimg>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    args.verbosity.apply(system);
-    create::run(&args.create, system)?;
-    Ok(Outcome::Done)
+    cli::run(args, USAGE_STATUS, system, |args: Genprotimg, system| {
+        args.verbosity.apply(system);
+        create::run(&args.create, system)?;
+        Ok(Outcome::Done)
+    })
 }

@@ -1,7 +1,7 @@
 //! `pvimg test`.
 
 use super::{USAGE_STATUS, open};
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::host_keys::load_document;
 use crate::shared::input;
 use crate::shared::system::System;
@@ -31,7 +31,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
-    const { assert!(USAGE_STATUS == 2) };
+    // So that 1 says that no slot was found, and nothing else does.
+    const { assert!(matches!(USAGE_STATUS, UsageStatus::Own)) };
     let (header, _) = open::header(&args.input, system)?;
     let mut wanted = Vec::new();
     for path in &args.host_key_document {
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
             }
         }
     }
-    let mut outcome = Outcome::Status(1);
+    let mut outcome = Outcome::Failed;
     for (name, hash) in &wanted {
         let found = header.host_key_hashes().any(|known| known.as_bytes() == hash.as_slice());
         if found {

@@ -8,9 +8,7 @@ use anyhow::anyhow;
 use clap::Args;
 use seimage::{Error, Image, Loader, LoaderFinding};
 use std::path::PathBuf;
-
-/// Exit code for an image that is not what its header says.
-const DIFFERS: u8 = 2;
+use uvtypes::text::escaped;
 
 /// Check that an image is complete and unchanged against its SE header
 ///
@@ -48,9 +46,10 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Ok(findings) => findings,
         Err(error) => {
             // Everything but a file that cannot be read is a judgement.
-            let status = if matches!(error, Error::Io(_) | Error::OpenSsl(_)) { 1 } else { DIFFERS };
-            let text = format!("error: '{}' is not as it should be: {:#}\n", args.input.display(), anyhow!(error));
-            return Err(Failure::usage(status, text));
+            let unreadable = matches!(error, Error::Io(_) | Error::OpenSsl(_));
+            let text = format!("'{}' is not as it should be: {:#}", args.input.display(), anyhow!(error));
+            system.complain(&format!("error: {}\n", escaped(&text)));
+            return Ok(if unreadable { Outcome::Failed } else { Outcome::NotAsExpected });
         }
     };
     if let LoaderFinding::Unknown { size } = findings.loader {

@@ -3,7 +3,7 @@
 mod tables;
 
 use crate::shared::cli;
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use anyhow::{Context, anyhow};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -14,7 +14,7 @@ use tables::{LIMITS, MAX_ADDRESS, Topic};
 use uvdevice::{Query, Side};
 
 /// Exit code for a wrong command line.
-const USAGE_STATUS: u8 = 2;
+const USAGE_STATUS: UsageStatus = UsageStatus::Own;
 
 /// Show what the ultravisor of this machine can do
 ///
@@ -106,22 +106,22 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    if args.version {
-        return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
-    }
-    let text = match Query::below(&system.root.join("sys")) {
-        Some(query) => args.show(&query)?,
-        None if args.command.is_none() && args.topics.takes_status() => args.show_no_ultravisor()?,
-        None => {
-            return Err(anyhow!("This system is neither a SE-host or SE-guest: there is no /sys/firmware/uv").into());
+    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
+        if args.version {
+            return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
         }
-    };
-    system.print(&text)?;
-    Ok(Outcome::Done)
+        let text = match Query::below(&system.root.join("sys")) {
+            Some(query) => args.show(&query)?,
+            None if args.command.is_none() && args.topics.takes_status() => args.show_no_ultravisor()?,
+            None => {
+                return Err(
+                    anyhow!("This system is neither a SE-host or SE-guest: there is no /sys/firmware/uv").into()
+                );
+            }
+        };
+        system.print(&text)?;
+        Ok(Outcome::Done)
+    })
 }
 
 impl Topics {

@@ -13,7 +13,7 @@ mod verify;
 pub(crate) use verify::load_user_certificate;
 
 use crate::shared::cli::{self, Verbosity};
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -21,11 +21,12 @@ use std::ffi::OsString;
 use uvtypes::SecretId;
 
 /// Exit code for a wrong command line: the same as for any failure.
-const USAGE_STATUS: u8 = 1;
+const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
 
 /// Manage secrets of an IBM Secure Execution guest
 #[derive(Parser)]
 #[command(name = "pvsecret", subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = cli::VERSION_HELP)]
 struct Arguments {
     #[command(flatten)]
     verbosity: Verbosity,
@@ -60,19 +61,17 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    args.verbosity.apply(system);
-    match args.command {
-        Command::Create(args) => create::run(&args, system),
-        Command::Add(args) => add::run(&args, system),
-        Command::Lock(_) => lock::run(system),
-        Command::List(args) => list::run(&args, system),
-        Command::Verify(args) => verify::run(&args, system),
-        Command::Retrieve(args) => retrieve::run(&args, system),
-        Command::Version => cli::print_version::<Arguments>(system),
-    }?;
-    Ok(Outcome::Done)
+    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
+        args.verbosity.apply(system);
+        match args.command {
+            Command::Create(args) => create::run(&args, system),
+            Command::Add(args) => add::run(&args, system),
+            Command::Lock(_) => lock::run(system),
+            Command::List(args) => list::run(&args, system),
+            Command::Verify(args) => verify::run(&args, system),
+            Command::Retrieve(args) => retrieve::run(&args, system),
+            Command::Version => cli::print_version::<Arguments>(system),
+        }?;
+        Ok(Outcome::Done)
+    })
 }

@@ -1,6 +1,6 @@
 //! `trustee evidence`.
 
-use super::{NOT_AS_EXPECTED, load_headers};
+use super::load_headers;
 use crate::shared::cli::Format;
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::host_keys::load_document;
@@ -150,6 +150,6 @@ impl VerifyArguments {
             system.complain(&format!("✘ {difference}\n"));
         }
         system.complain("The evidence does not hold\n");
-        Ok(Outcome::Status(NOT_AS_EXPECTED))
+        Ok(Outcome::NotAsExpected)
     }
 }

@@ -11,7 +11,7 @@ mod server;
 mod verifier;
 
 use crate::shared::cli::{self, Verbosity};
-use crate::shared::error::{Failure, Outcome};
+use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::input;
 use crate::shared::system::System;
 use anyhow::{Context, bail};
@@ -22,13 +22,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use uvtypes::text::shown_path;
-
-/// Exit code for a wrong command line.
-const USAGE_STATUS: u8 = 2;
-/// Exit code for something that is not as it should be.
-const NOT_AS_EXPECTED: u8 = 2;
-/// Exit code for something that works, but not for long or not as safely as it should.
-const WITH_WARNINGS: u8 = 3;
 
 /// Prepare, check and explain Trustee for Secure Execution guests
 #[derive(Parser)]
@@ -56,20 +49,18 @@ pub(crate) fn command() -> clap::Command {
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let args = match cli::parse::<Arguments>(args, USAGE_STATUS, system) {
-        Ok(args) => args,
-        Err(ended) => return ended,
-    };
-    args.verbosity.apply(system);
-    match args.command {
-        Command::Verifier(args) => verifier::run(&args, system),
-        Command::Policy(args) => policy::run(&args, system),
-        Command::Resources(args) => resources::run(&args, system),
-        Command::Key(args) => key::run(&args, system),
-        Command::Challenge(args) => challenge::run(&args, system),
-        Command::Evidence(args) => evidence::run(&args, system),
-        Command::Renew(args) => renew::run(&args, system),
-    }
+    cli::run(args, UsageStatus::Own, system, |args: Arguments, system| {
+        args.verbosity.apply(system);
+        match args.command {
+            Command::Verifier(args) => verifier::run(&args, system),
+            Command::Policy(args) => policy::run(&args, system),
+            Command::Resources(args) => resources::run(&args, system),
+            Command::Key(args) => key::run(&args, system),
+            Command::Challenge(args) => challenge::run(&args, system),
+            Command::Evidence(args) => evidence::run(&args, system),
+            Command::Renew(args) => renew::run(&args, system),
+        }
+    })
 }
 
 /// An SE header, with the bytes that it has.
@@ -109,8 +100,8 @@ fn read_text(path: &Path, what: &str, system: &mut System) -> anyhow::Result<zer
 fn outcome(findings: &[Finding]) -> Outcome {
     match findings.iter().map(|finding| finding.severity).max() {
         None => Outcome::Done,
-        Some(Severity::Warning) => Outcome::Status(WITH_WARNINGS),
-        Some(Severity::Error) => Outcome::Status(NOT_AS_EXPECTED),
+        Some(Severity::Warning) => Outcome::WithWarnings,
+        Some(Severity::Error) => Outcome::NotAsExpected,
     }
 }
 

@@ -146,7 +146,7 @@ fn headers_of_another(inputs: &mut Inputs) {
 }
 
 fn hashes(inputs: &mut Inputs) {
-    let own = HostKeyDocument::parse(inputs.find("hkd.crt").unwrap()).unwrap().hash().to_string();
+    let own = format!("{:x}", HostKeyDocument::parse(inputs.find("hkd.crt").unwrap()).unwrap().hash());
     let lines = |first: &str, count: usize, end: &str| {
         let others = (1..count).map(|_| "0".repeat(64));
         [first.to_owned()].into_iter().chain(others).map(|line| line + end).collect::<String>()

@@ -2,9 +2,7 @@
 
 use super::arcb::open;
 use super::{AdditionalData, Arpk, Exchange, Response};
-use crate::Error;
-#[cfg(doc)]
-use crate::FormatError;
+use crate::{Error, FormatError};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::memcmp;
@@ -12,18 +10,61 @@ use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use sehdr::BootTags;
 use uvtypes::Cuid;
+use uvtypes::attestation::AttestationFlags;
 
-/// What a guest is, as its ultravisor vouches for it.
+/// What a response says of a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attested<'a> {
+pub struct Claims<'a> {
     /// The boot of the guest.
     pub cuid: Cuid,
     /// The additional data as a whole; empty when there is none.
     pub additional: &'a [u8],
-    /// The same in its parts.
+    /// The additional data in their parts.
     pub fields: AdditionalData<'a>,
     /// What the guest added; empty when there is none.
     pub user_data: &'a [u8],
+}
+
+impl<'a> Claims<'a> {
+    fn of(response: &'a Response, flags: AttestationFlags) -> Result<Self, FormatError> {
+        Ok(Self {
+            cuid: response.cuid,
+            additional: &response.additional,
+            fields: AdditionalData::parse(&response.additional, flags)?,
+            user_data: &response.user_data,
+        })
+    }
+}
+
+/// Claims that the ultravisor of the guest vouches for. Only [`verify`] makes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attested<'a>(Claims<'a>);
+
+impl<'a> Attested<'a> {
+    /// What is vouched for.
+    pub fn claims(&self) -> &Claims<'a> {
+        &self.0
+    }
+}
+
+/// Claims that nobody has verified: whoever carried the file can have written them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unverified<'a>(Claims<'a>);
+
+impl<'a> Unverified<'a> {
+    /// The claims of a response as they stand in its file.
+    ///
+    /// # Errors
+    /// [`FormatError::Exchange`] when there is no response, [`FormatError::AdditionalDataMissing`] for one that does not
+    /// contain what was asked for.
+    pub fn read(exchange: &'a Exchange) -> Result<Self, FormatError> {
+        Claims::of(exchange.response()?, exchange.flags()).map(Self)
+    }
+
+    /// What the response says, true or not.
+    pub fn claims(&self) -> &Claims<'a> {
+        &self.0
+    }
 }
 
 /// The outcome of a verification.
@@ -52,12 +93,7 @@ pub fn verify<'a>(exchange: &'a Exchange, arpk: &Arpk, image: &BootTags) -> Resu
     if !same {
         return Ok(Verdict::Mismatch { calculated });
     }
-    Ok(Verdict::Verified(Attested {
-        cuid: response.cuid,
-        additional: &response.additional,
-        fields: AdditionalData::parse(&response.additional, request.flags)?,
-        user_data: &response.user_data,
-    }))
+    Ok(Verdict::Verified(Attested(Claims::of(response, request.flags)?)))
 }
 
 /// The measurement that a guest of `image` must have, for those who get key and nonce another way than by the request's

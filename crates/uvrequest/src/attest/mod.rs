@@ -14,4 +14,4 @@ mod measurement;
 pub use additional::{AdditionalData, secret_store_hash};
 pub use arcb::{Arpk, AttestationRequest, MeasurementSecrets, key_slots};
 pub use exchange::{Exchange, MEASUREMENT_SIZE, Response};
-pub use measurement::{Attested, Verdict, measurement, verify};
+pub use measurement::{Attested, Claims, Unverified, Verdict, measurement, verify};

@@ -77,7 +77,7 @@ impl From<&OpenAddSecret> for AddSecretView {
             user_data_area: hex::encode(*request.user_data),
             host_key_hashes: hashes(&request.key_slots),
             secret_kind: request.secret_header.kind,
-            secret_kind_name: kind_name(request.secret_header.kind),
+            secret_kind_name: crate::ultravisor::kind_name(request.secret_header.kind),
             secret_len: request.secret_header.length,
             secret_header_len: request.secret_header.size(),
             secret_id: request.secret_header.id.map(hex::encode),
@@ -109,26 +109,4 @@ impl From<&OpenAttestation> for AttestationView {
 
 fn hashes(slots: &[KeySlot]) -> Vec<String> {
     slots.iter().map(|slot| hex::encode(slot.host_key_hash)).collect()
-}
-
-fn kind_name(kind: u16) -> &'static str {
-    match kind {
-        0x01 => "meta",
-        0x02 => "association",
-        0x03 => "plaintext",
-        0x04 => "aes-128",
-        0x05 => "aes-192",
-        0x06 => "aes-256",
-        0x07 => "aes-xts-128",
-        0x08 => "aes-xts-256",
-        0x09 => "hmac-sha-256",
-        0x0a => "hmac-sha-512",
-        0x11 => "ec-secp256r1",
-        0x12 => "ec-secp384r1",
-        0x13 => "ec-secp521r1",
-        0x14 => "ed25519",
-        0x15 => "ed448",
-        0x16 => "update-cck",
-        _ => "?",
-    }
 }

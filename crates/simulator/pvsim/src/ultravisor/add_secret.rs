@@ -20,6 +20,8 @@ const ANY_GUEST: [u8; 16] = [0; 16];
 /// What the ultravisor knows about a kind of secret.
 pub(super) struct Rule {
     kind: u16,
+    /// What decoded requests call it.
+    name: &'static str,
     /// Bytes of its stored form; 0 for [`Retrieval::AsIs`], which has its own rule.
     length: usize,
     pub(super) retrieval: Retrieval,
@@ -38,31 +40,36 @@ pub(super) enum Retrieval {
     Protected,
 }
 
-const fn rule(kind: u16, length: usize, retrieval: Retrieval) -> Rule {
-    Rule { kind, length, retrieval }
+const fn rule(kind: u16, name: &'static str, length: usize, retrieval: Retrieval) -> Rule {
+    Rule { kind, name, length, retrieval }
 }
 
 const META: u16 = 0x01;
 const UPDATE_CCK: u16 = 0x16;
 const PLAINTEXT_MAX: usize = 8192;
 const RULES: &[Rule] = &[
-    rule(META, 0, Retrieval::Nothing),
-    rule(0x02, 32, Retrieval::Never),
-    rule(0x03, 0, Retrieval::AsIs),
-    rule(0x04, 16, Retrieval::Protected),
-    rule(0x05, 24, Retrieval::Protected),
-    rule(0x06, 32, Retrieval::Protected),
-    rule(0x07, 32, Retrieval::Protected),
-    rule(0x08, 64, Retrieval::Protected),
-    rule(0x09, 64, Retrieval::Protected),
-    rule(0x0a, 128, Retrieval::Protected),
-    rule(0x11, 32, Retrieval::Protected),
-    rule(0x12, 48, Retrieval::Protected),
-    rule(0x13, 80, Retrieval::Protected),
-    rule(0x14, 32, Retrieval::Protected),
-    rule(0x15, 64, Retrieval::Protected),
-    rule(UPDATE_CCK, 32, Retrieval::Nothing),
+    rule(META, "meta", 0, Retrieval::Nothing),
+    rule(0x02, "association", 32, Retrieval::Never),
+    rule(0x03, "plaintext", 0, Retrieval::AsIs),
+    rule(0x04, "aes-128", 16, Retrieval::Protected),
+    rule(0x05, "aes-192", 24, Retrieval::Protected),
+    rule(0x06, "aes-256", 32, Retrieval::Protected),
+    rule(0x07, "aes-xts-128", 32, Retrieval::Protected),
+    rule(0x08, "aes-xts-256", 64, Retrieval::Protected),
+    rule(0x09, "hmac-sha-256", 64, Retrieval::Protected),
+    rule(0x0a, "hmac-sha-512", 128, Retrieval::Protected),
+    rule(0x11, "ec-secp256r1", 32, Retrieval::Protected),
+    rule(0x12, "ec-secp384r1", 48, Retrieval::Protected),
+    rule(0x13, "ec-secp521r1", 80, Retrieval::Protected),
+    rule(0x14, "ed25519", 32, Retrieval::Protected),
+    rule(0x15, "ed448", 64, Retrieval::Protected),
+    rule(UPDATE_CCK, "update-cck", 32, Retrieval::Nothing),
 ];
+
+/// The name of a kind in decoded requests.
+pub(crate) fn kind_name(kind: u16) -> &'static str {
+    Rule::of(kind).map_or("?", |rule| rule.name)
+}
 
 impl Rule {
     pub(super) fn of(kind: u16) -> Option<&'static Self> {
