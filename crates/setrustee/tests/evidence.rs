@@ -90,8 +90,8 @@ fn answer_of_the_guest_is_verified() {
     let verdict = session.judge(&evidence);
     assert!(verdict.is_verified(), "{verdict:?}");
     assert_eq!(verdict.claims.tag, hex::encode(session.header.tag));
-    assert_eq!(verdict.claims.image_phkh, session.host_key.to_string());
-    assert_eq!(verdict.claims.attestation_phkh, session.host_key.to_string());
+    assert_eq!(verdict.claims.image_phkh, format!("{:x}", session.host_key));
+    assert_eq!(verdict.claims.attestation_phkh, format!("{:x}", session.host_key));
     // Also without anything to compare with but the image.
     let least = Expectations { images: vec![session.header.clone()], ..Expectations::default() };
     assert!(verify(&evidence, &session.rsa, &least).unwrap().is_verified());
