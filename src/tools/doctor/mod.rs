@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// On a host, in a guest, or on a workstation. Each finding that is not good says the next step; nothing is changed. Exit
 /// status: 0 if nothing is missing, 3 if something is, 1 for any failure, 2 for a wrong command line.
 #[derive(Parser)]
-#[command(name = "doctor", bin_name = "pvtools doctor")]
+#[command(name = "doctor", bin_name = "pvtools doctor", version)]
 struct Arguments {
     /// Print a list of objects with 'check', 'status', 'found' and 'next'
     #[arg(long)]

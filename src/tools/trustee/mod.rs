@@ -25,12 +25,16 @@ use uvtypes::text::shown_path;
 
 /// Prepare, check and explain Trustee for Secure Execution guests
 #[derive(Parser)]
-#[command(name = "trustee", bin_name = "pvtools trustee", subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "trustee", bin_name = "pvtools trustee", version, disable_version_flag = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
     #[command(flatten)]
     verbosity: Verbosity,
     #[command(subcommand)]
     command: Command,
+    /// Print the version
+    #[arg(long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
 }
 
 #[derive(Subcommand)]
