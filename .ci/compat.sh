@@ -4,13 +4,13 @@
 # missing).
 set -eu
 cd "$(dirname "$0")/.."
-pkg-config --exists libcurl 2> /dev/null || {
-    apt-get update -q=2
-    DEBIAN_FRONTEND=noninteractive apt-get install -q=2 -y --no-install-recommends libcurl4-openssl-dev > /dev/null
-}
+. .ci/fetch.sh
+pkg-config --exists libcurl 2> /dev/null || install libcurl4-openssl-dev
+crates compat/s390-pv --target "$(rustc -vV | sed -n 's/^host: //p')"
 PVTOOLS_KEEP_MATRIX=$(mktemp -d)
 trap 'rm -rf "$PVTOOLS_KEEP_MATRIX"' EXIT
 export PVTOOLS_KEEP_MATRIX
+cargo test --locked --quiet --package hostkey --test matrix
 cargo test --locked --quiet --test suite certificate_matrix
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target/compat}"
 cargo test --locked --manifest-path compat/s390-pv/Cargo.toml -- --nocapture 2>&1 | .ci/count-tests.sh "against s390_pv"

@@ -3,6 +3,7 @@
 # Cargo.lock, and runs the tests of libraries and binaries with it.
 set -eu
 ci=$(cd "$(dirname "$0")" && pwd -P)
+. "$ci/fetch.sh"
 . "$ci/debs.sh"
 . "$ci/rust-1.85.sh"
 cd "$ci/.."

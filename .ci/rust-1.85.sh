@@ -1,14 +1,15 @@
 # shellcheck shell=sh
 # Sourced after debs.sh: the oldest compiler that the project supports, which is Debian 12's rustc-web.
 #
-# Sets RUST_1_85, a folder whose bin/ has cargo, rustc and rustdoc, with the standard libraries of
-# x86_64 and s390x.
+# Sets RUST_1_85, a folder whose bin/ has cargo, rustc and rustdoc, with the standard library of x86_64 (s390x/setup.sh
+# adds that of s390x).
 
-version=1.85.0+dfsg3-1~deb12u3
-RUST_1_85=$PVTOOLS_CACHE/rust-1.85
+# Whichever revision of Debian's.
+RUST_VERSION='1.85.*'
+RUST_1_85=$PVTOOLS_CACHE/rust-1.85-amd64
 unpack "$RUST_1_85" \
-    rustc-web:amd64=$version cargo-web:amd64=$version \
-    libstd-rust-web-1.85:amd64=$version libstd-rust-web-dev:amd64=$version libstd-rust-web-dev:s390x=$version \
+    "rustc-web:amd64=$RUST_VERSION" "cargo-web:amd64=$RUST_VERSION" \
+    "libstd-rust-web-1.85:amd64=$RUST_VERSION" "libstd-rust-web-dev:amd64=$RUST_VERSION" \
     libllvm19:amd64 libhttp-parser2.9:amd64 libpcre3:amd64 \
     libmbedcrypto7:amd64 libmbedtls14:amd64 libmbedx509-1:amd64
 

@@ -5,10 +5,9 @@
 #![expect(clippy::print_stdout, reason = "a benchmark")]
 
 use apbus::plan::{Plan, Problem, plan};
-use apbus::{
-    Apqn, AssociationSecret, Entry, Generation, MAX_QUEUES, MasterKey, Mkvp, Mode, Queue, SecretId, State, Wanted,
-};
+use apbus::{Apqn, AssociationSecret, Entry, Generation, MAX_QUEUES, MasterKey, Mkvp, Mode, Queue, State, Wanted};
 use std::time::{Duration, Instant};
+use uvtypes::SecretId;
 
 const ENTRIES: u16 = 256;
 

@@ -3,7 +3,8 @@
 use crate::System;
 use crate::shared::error::{Failure, Outcome};
 use crate::tools::{
-    chzcrypt, inspect, lszcrypt, pvapconfig, pvattest, pvextract_hdr, pvinfo, pvsecret, pvverify, trust_bundle,
+    chzcrypt, doctor, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvimg, pvinfo, pvsecret, pvverify,
+    trust_bundle, trustee,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -25,9 +26,21 @@ impl Applet {
     pub const ALL: &[Self] = &[
         Self {
             name: "chzcrypt",
-            about: "bind, unbind and associate Crypto Express queues by hand",
+            about: "change Crypto Express devices and the AP bus by hand",
             command: chzcrypt::command,
             run: chzcrypt::run,
+        },
+        Self {
+            name: "doctor",
+            about: "show what is there and what is missing for Secure Execution",
+            command: doctor::command,
+            run: doctor::run,
+        },
+        Self {
+            name: "genprotimg",
+            about: "create a Secure Execution boot image",
+            command: pvimg::genprotimg_command,
+            run: pvimg::run_genprotimg,
         },
         Self {
             name: "inspect",
@@ -54,10 +67,22 @@ impl Applet {
             run: pvattest::run,
         },
         Self {
+            name: "pvebc",
+            about: "add the set of secrets that a guest gets at boot",
+            command: pvebc::command,
+            run: pvebc::run,
+        },
+        Self {
             name: "pvextract-hdr",
             about: "extract the Secure Execution header from a boot image",
             command: pvextract_hdr::command,
             run: pvextract_hdr::run,
+        },
+        Self {
+            name: "pvimg",
+            about: "create Secure Execution boot images, look into them, check them",
+            command: pvimg::command,
+            run: pvimg::run,
         },
         Self {
             name: "pvinfo",
@@ -78,12 +103,18 @@ impl Applet {
             command: trust_bundle::command,
             run: trust_bundle::run,
         },
+        Self {
+            name: "trustee",
+            about: "prepare and check Trustee, the key broker of Confidential Containers",
+            command: trustee::command,
+            run: trustee::run,
+        },
     ];
 
     /// Whether the applet is a tool of its own, with a link that has its name. The others have names that
     /// are too common for that and only answer behind `pvtools`.
     pub fn has_link(&self) -> bool {
-        self.name.starts_with("pv") || self.name.ends_with("zcrypt")
+        self.name.starts_with("pv") || self.name.ends_with("zcrypt") || self.name == "genprotimg"
     }
 
     /// The applet called `name`.

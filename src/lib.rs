@@ -9,6 +9,7 @@
 //! argv ── applet ─┬─ pvextract-hdr ─────────── sehdr
 //!                 ├─ pvsecret ──────────────── hostkey, sehdr, uvrequest, uvdevice
 //!                 ├─ pvattest ──────────────── hostkey, sehdr, uvrequest, uvdevice
+//!                 ├─ pvimg ─────────────────── hostkey, seimage, sehdr
 //!                 ├─ pvinfo ────────────────── uvdevice
 //!                 ├─ pvapconfig ────────────── apbus, uvdevice
 //!                 ├─ lszcrypt, chzcrypt ────── apbus

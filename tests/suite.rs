@@ -10,12 +10,18 @@ mod ap_guest; // a guest with an AP bus
 mod certificate_matrix; // every situation of host-key verification
 #[path = "suite/reference/command_lines.rs"]
 mod command_lines; // every option of s390-tools
+#[path = "suite/confidential_containers.rs"]
+mod confidential_containers; // docs/confidential-containers.md, command by command
+#[path = "suite/crl_cache.rs"]
+mod crl_cache; // CRLs that are kept, and who must not get hold of them
 #[path = "suite/crl_download.rs"]
 mod crl_download; // CRLs from a server that answers well and badly
 #[path = "suite/reference/differences.rs"]
 mod differences; // where we differ from s390-tools, and why
 #[path = "suite/dispatch.rs"]
 mod dispatch; // argv[0], the umbrella command, standard streams
+#[path = "suite/doctor.rs"]
+mod doctor; // what is there and what is missing, on machines of all sorts
 #[path = "suite/documented_commands.rs"]
 mod documented_commands; // as IBM prints them, host keys verified
 #[path = "suite/machine/faults.rs"]
@@ -40,6 +46,8 @@ mod pvapconfig_trouble; // faults, kills and resets at every step
 mod pvattest; // create, perform, verify, check
 #[path = "suite/pvattest_round_trip.rs"]
 mod pvattest_round_trip; // request, answer, verdict, policies, firmware check
+#[path = "suite/pvebc.rs"]
+mod pvebc; // the set of secrets of a boot, and a hostile host
 #[path = "suite/pvextract_hdr.rs"]
 mod pvextract_hdr; // images, page ranges, outputs
 #[path = "suite/pvinfo.rs"]
@@ -54,6 +62,8 @@ mod pvsecret_workstation; // create and verify
 mod pvverify; // verdicts on host-key documents
 #[path = "suite/reference/recorded.rs"]
 mod recorded; // command lines with the recorded behaviour of s390-tools
+#[path = "suite/reference/recorded_images.rs"]
+mod recorded_images; // the files that those of pvimg and genprotimg name
 #[path = "suite/reference/recorded_inputs.rs"]
 mod recorded_inputs; // the files that those name
 #[path = "suite/reference/side_by_side.rs"]
@@ -64,5 +74,11 @@ mod side_by_side_guest; // the same in the simulated guest
 mod simulator; // many commands at once in one guest
 #[path = "suite/support.rs"]
 mod support; // scratch folders and the command runner
+#[path = "suite/trustee.rs"]
+mod trustee; // the key broker of Confidential Containers: folder, policies, evidence, renewal
+#[path = "suite/trustee_server.rs"]
+mod trustee_server; // resources and policies sent to a server that answers well and badly
 #[path = "suite/zcrypt.rs"]
 mod zcrypt; // lszcrypt and chzcrypt
+#[path = "suite/reference/zcrypt_recorded.rs"]
+mod zcrypt_recorded; // lszcrypt, chzcrypt on a static sysfs, as recorded

@@ -14,8 +14,13 @@
 set -eu
 [ "$(uname -m)" = x86_64 ] || { echo "setup.sh: the host has to be x86_64" >&2; exit 1; }
 ci=$(cd "${PVTOOLS_CI:-$(dirname "$0")/..}" && pwd -P)
+. "$ci/fetch.sh"
 . "$ci/debs.sh"
 . "$ci/rust-1.85.sh"
+
+library=$PVTOOLS_CACHE/rust-1.85-s390x
+unpack "$library" "libstd-rust-web-dev:s390x=$RUST_VERSION"
+ln -sfn "$library/usr/lib/rustlib/s390x-unknown-linux-gnu" "$RUST_1_85/usr/lib/rustlib/s390x-unknown-linux-gnu"
 
 S390X_ROOT=$PVTOOLS_CACHE/s390x-root
 unpack "$S390X_ROOT" libc6:s390x libc6-dev:s390x linux-libc-dev:s390x libgcc-s1:s390x libssl3:s390x libssl-dev:s390x
@@ -36,7 +41,7 @@ S390X_QEMU=$PVTOOLS_CACHE/s390x-qemu/usr/bin/qemu-s390x
 
 # gcc finds its parts relative to itself; what it lacks are its libraries and our root folder.
 mkdir -p "$tools/bin"
-for name in gcc ar strip; do
+for name in gcc ar strip ld objcopy objdump; do
     case $name in
         gcc) exact="$tools/usr/bin/s390x-linux-gnu-gcc-12 --sysroot=$S390X_ROOT" ;;
         *) exact=$tools/usr/bin/s390x-linux-gnu-$name ;;
@@ -67,7 +72,7 @@ register_emulator() {
     [ -e $folder/register ] || mount -t binfmt_misc binfmt_misc $folder 2> /dev/null || return 1
     entry=$folder/pvtools-s390x
     if [ -e $entry ]; then
-        ! grep -qxF "interpreter $S390X_QEMU" $entry || return 0
+        ! cmp -s "$(sed -n 's/^interpreter //p' $entry)" "$S390X_QEMU" || return 0
         echo -1 > $entry || return 1
     fi
     # Magic: ELF, 64 bit, big-endian, executable or shared object, machine 22. Flags: the emulator is

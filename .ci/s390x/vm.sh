@@ -4,19 +4,21 @@
 # expected is in vm-guest.sh; its exit status is ours. Needs qemu-system-s390x (root: installed when missing).
 set -eu
 PVTOOLS_CI=$(cd "$(dirname "$0")/.." && pwd -P)
-command -v qemu-system-s390x > /dev/null || {
-    apt-get update -q=2
-    DEBIAN_FRONTEND=noninteractive apt-get install -q=2 -y --no-install-recommends qemu-system-misc > /dev/null
+. "$PVTOOLS_CI/fetch.sh"
+command -v qemu-system-s390x > /dev/null || install qemu-system-misc
+# First what the network has to give, then what takes time.
+. "$PVTOOLS_CI/s390x/setup.sh"
+vm=$PVTOOLS_CACHE/s390x-vm
+kernel=$(cat "$vm.kernel" 2> /dev/null || true)
+[ -n "$kernel" ] && is_unpacked "$vm" "$kernel:s390x" busybox-static:s390x || {
+    fetch_lists s390x || leave_out "no lists of Debian for s390x ($(first_complaint "$PVTOOLS_CACHE/apt/log"))"
+    kernel=$(own_apt s390x cache depends linux-image-s390x | sed -n 's/^ *Depends: \(linux-image-[^:]*\).*/\1/p' | head -n 1)
+    [ -n "$kernel" ] || fail "Debian has no linux-image-s390x"
+    unpack "$vm" "$kernel:s390x" busybox-static:s390x
+    echo "$kernel" > "$vm.kernel"
 }
 export CARGO_PROFILE_DEV_OPT_LEVEL="${CARGO_PROFILE_DEV_OPT_LEVEL:-1}"
 "$PVTOOLS_CI/s390x/cargo.sh" build --locked -p pvtools -p pvsim -p pvsim-cuse --bins
-. "$PVTOOLS_CI/s390x/setup.sh"
-
-vm=$PVTOOLS_CACHE/s390x-vm
-update_lists
-kernel=$(own_apt cache depends linux-image-s390x:s390x | sed -n 's/^ *Depends: \(linux-image-[^:]*\).*/\1/p' | head -n 1)
-[ -n "$kernel" ] || fail "Debian has no linux-image-s390x"
-unpack "$vm" "$kernel:s390x" busybox-static:s390x
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

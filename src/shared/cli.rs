@@ -3,10 +3,12 @@
 use crate::System;
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::Level;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use uvtypes::flags::Flag;
 
 /// Parses `args` (the tool's name first). `usage_status` is the tool's exit code for a wrong command line.
 /// `Err(Ok(_))` is help or a version that was asked for and printed.
@@ -59,6 +61,23 @@ pub(crate) fn in_and_out<'a>(
         (Some(_), (_, Some(_))) => Err(usage_error("'--output' cannot be used with OUTPUT")),
         (output, (input, plain)) => Ok((input, output.or(plain))),
     }
+}
+
+/// Takes the values of an option from a table: each row that `words` has a value and its help for.
+pub(crate) fn named<T: Copy + Send + Sync + 'static>(
+    table: &'static [T],
+    words: fn(T) -> Option<(&'static str, &'static str)>,
+) -> impl TypedValueParser<Value = T> {
+    let values = table.iter().filter_map(|row| words(*row));
+    PossibleValuesParser::new(values.map(|(value, help)| PossibleValue::new(value).help(help))).try_map(move |given| {
+        let row = table.iter().find(|row| words(**row).is_some_and(|(value, _)| value == given));
+        row.copied().ok_or("not in the table")
+    })
+}
+
+/// Takes the flags of a table that have a value on the command line.
+pub(crate) fn flags(table: &'static [Flag]) -> impl TypedValueParser<Value = Flag> {
+    named(table, |flag| flag.option)
 }
 
 /// Form of what a tool prints.

@@ -2,7 +2,6 @@
 
 pub(crate) mod cli;
 pub(crate) mod clock;
-pub(crate) mod crls;
 pub(crate) mod error;
 pub(crate) mod host_keys;
 #[cfg(feature = "network")]
@@ -11,4 +10,3 @@ pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod se_header;
 pub(crate) mod system;
-pub(crate) mod trust_chain;

@@ -1,7 +1,9 @@
 //! Everything an applet needs from the machine, so that tests can give another one.
 
 use crate::shared::error::Failure;
+use anyhow::Context;
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use uvdevice::{Ultravisor, UvDevice};
@@ -46,6 +48,8 @@ pub struct System {
     pub stderr_is_terminal: bool,
     /// Opens the ultravisor's device. Called only by what needs it.
     pub uv: Box<UvOpener>,
+    /// Whether what goes to stdout goes nowhere, because it was closed.
+    pub(crate) stdout_is_closed: bool,
     pub(crate) level: Level,
 }
 
@@ -60,6 +64,7 @@ impl System {
         let cache = cache("XDG_CACHE_HOME").or_else(|| Some(cache("HOME")?.join(".cache")));
         system.cache = cache.map(|folder| folder.join("pvtools"));
         system.stdout_is_terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        system.stdout_is_closed = stands_for_a_closed_stream(&io::stdout());
         system.stderr_is_terminal = io::stderr().is_terminal();
         system
     }
@@ -75,6 +80,7 @@ impl System {
             uv: Box::new(|| Ok(Box::new(UvDevice::open(Path::new("/dev/uv"))?))),
             cache: None,
             stdout_is_terminal: false,
+            stdout_is_closed: false,
             stderr_is_terminal: false,
             level: Level::Warn,
         }
@@ -94,6 +100,15 @@ impl System {
     /// Requested data, to stdout.
     pub(crate) fn print_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stdout.write_all(bytes).map_err(stdout_failure)
+    }
+
+    /// What was made, to stdout. A reader that goes away has not got it, which for this is an error.
+    pub(crate) fn deliver(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        const CANNOT: &str = "cannot write to standard output";
+        if self.stdout_is_closed {
+            anyhow::bail!("{CANNOT}: it is closed");
+        }
+        self.stdout.write_all(bytes).and_then(|()| self.stdout.flush()).context(CANNOT)
     }
 
     /// Stdout is complete only when it could be flushed.
@@ -128,6 +143,16 @@ impl System {
     pub(crate) fn debug(&mut self, line: &str) {
         self.say(Level::Debug, line);
     }
+}
+
+/// Whether this stream was closed when the program began. Rust's runtime opens `/dev/null` in its place, for reading
+/// and writing; a shell's `> /dev/null` is for writing alone.
+fn stands_for_a_closed_stream(stream: &impl AsFd) -> bool {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::sys::stat::{fstat, major, minor};
+    let is_null = fstat(stream).is_ok_and(|found| (major(found.st_rdev), minor(found.st_rdev)) == (1, 3));
+    let flags = fcntl(stream, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
+    is_null && flags.is_ok_and(|flags| flags & OFlag::O_ACCMODE == OFlag::O_RDWR)
 }
 
 fn stdout_failure(error: io::Error) -> Failure {

@@ -1,4 +1,6 @@
-//! `chzcrypt`: binds, unbinds and associates queues by hand.
+//! `chzcrypt`: binds, unbinds and associates queues by hand, takes devices offline, sets what holds for the bus.
+
+mod settings;
 
 use crate::shared::cli;
 use crate::shared::clock::Monotonic;
@@ -13,16 +15,23 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// Exit code for a wrong command line, as for all other errors.
 const USAGE_STATUS: u8 = 1;
 
-/// Bind, unbind or associate Crypto Express queues of a Secure Execution guest
+/// Change Crypto Express devices: online, configured, bound, associated; and the AP bus
 ///
 /// Waits until it is done: up to 30 seconds for an association. Needs root. Underscores in the names of options count
-/// as hyphens. Everything else that the chzcrypt of s390-tools can do is not for guests like this and not here.
+/// as hyphens. All devices are looked for before anything is changed; a device that refuses does not keep the others
+/// from being changed.
 #[derive(Parser)]
 #[command(
     name = "chzcrypt",
     disable_version_flag = true,
-    override_usage = "chzcrypt [-V] <--se-bind|--se-unbind> QUEUE...\n       chzcrypt [-V] --se-associate INDEX QUEUE",
-    group(ArgGroup::new("action").args(["se_bind", "se_unbind", "se_associate", "version"]))
+    override_usage = "chzcrypt [-V] <--se-bind|--se-unbind> QUEUE...\n       \
+                      chzcrypt [-V] --se-associate INDEX QUEUE\n       \
+                      chzcrypt [-V] <-e|-d|--config-on|--config-off> <-a|DEVICE...>\n       \
+                      chzcrypt [-V] <-p|-n|-c TIMEOUT|-t TIMEOUT|-q DOMAIN>",
+    group(ArgGroup::new("action").args([
+        "se_bind", "se_unbind", "se_associate", "version", "enable", "disable", "config_on", "config_off",
+        "poll_thread_enable", "poll_thread_disable", "config_time", "poll_timeout", "default_domain",
+    ]))
 )]
 struct Arguments {
     /// Bind the queues to this guest
@@ -34,8 +43,10 @@ struct Arguments {
     /// Associate a bound EP11 queue with the association secret of this index, as 'pvsecret list' prints it
     #[arg(long)]
     se_associate: bool,
-    /// Queues such as 28.0014; with '--se-associate', the index of the secret comes first
-    #[arg(value_name = "QUEUE")]
+    #[command(flatten)]
+    settings: settings::Settings,
+    /// Queues such as 28.0014, or cards such as 28; with '--se-associate', the index of the secret comes first
+    #[arg(value_name = "DEVICE")]
     operands: Vec<String>,
     /// Say what was done
     #[arg(short = 'V', long)]
@@ -58,13 +69,17 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     if args.version {
         return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
     }
-    let Some(option) = args.action() else {
+    let setting = args.settings.action();
+    let Some(option) = args.action().or(setting.as_ref().map(|_| "")) else {
         return refuse(system, &anyhow!("missing argument.\nTry 'chzcrypt --help' for more information."));
     };
     let Ok(bus) = Bus::open(&system.root.join("sys")) else {
         system.complain("chzcrypt: Crypto device driver not available.\n");
         return Ok(Outcome::Status(1));
     };
+    if let Some(setting) = setting {
+        return settings::run(&bus, setting, &args.operands, args.verbose, system);
+    }
     match args.check(option, &bus) {
         Ok((action, queues)) => change(&bus, action, &queues, args.verbose, system),
         Err(error) => refuse(system, &error),
@@ -206,17 +221,9 @@ fn mode(bus: &Bus, apqn: Apqn) -> Mode {
     }
 }
 
-/// Decimal, hexadecimal behind `0x`, octal behind `0`.
 fn index_of(text: &str) -> Result<u16> {
-    let digits = text.to_ascii_lowercase();
-    let (digits, radix) = match (digits.strip_prefix("0x"), digits.strip_prefix('0')) {
-        (Some(hex), _) => (hex, 16),
-        (None, Some(octal)) if !octal.is_empty() => (octal, 8),
-        _ => (digits.as_str(), 10),
-    };
-    // The standard library takes a sign, too.
-    let parsed = if digits.starts_with('+') { None } else { u64::from_str_radix(digits, radix).ok() };
-    let Some(index) = parsed else { bail!("Can't parse association index '{text}' as number.") };
+    let index = settings::number(&text.to_ascii_lowercase());
+    let Some(index) = index else { bail!("Can't parse association index '{text}' as number.") };
     u16::try_from(index).map_err(|_| anyhow!("Association index needs to be in range [0...65535]."))
 }
 

@@ -99,7 +99,7 @@ fn known_host_key(path: &Path) -> anyhow::Result<KnownHostKey> {
     let certificate = openssl::x509::X509::from_pem(&bytes).or_else(|_| openssl::x509::X509::from_der(&bytes));
     let certificate = certificate.map_err(|_| anyhow!("it holds no certificate")).with_context(context)?;
     let document = HostKeyDocument::from_certificate(certificate).with_context(context)?;
-    Ok(KnownHostKey { hash: document.hash().0, name: path.display().to_string() })
+    Ok(KnownHostKey { hash: document.hash(), name: path.display().to_string() })
 }
 
 /// A report as text.
@@ -138,8 +138,7 @@ impl Text<'_> {
         let value = match &field.value {
             uvexplain::Value::Bytes(_) if !with_bytes => String::new(),
             uvexplain::Value::Bytes(bytes) => {
-                let hex = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect();
-                let lines: Vec<String> = bytes.chunks(VALUE_BYTES).map(hex).collect();
+                let lines: Vec<String> = bytes.chunks(VALUE_BYTES).map(hex::encode).collect();
                 // Behind the first line's 0x.
                 format!("0x{}", lines.join(&format!("\n{:width$}", "", width = indent + 2)))
             }
@@ -175,7 +174,7 @@ fn hexdump(text: &mut String, file: &mut Seekable, offset: usize, size: usize) -
     file.seek(SeekFrom::Start(offset as u64))?;
     file.read_exact(&mut bytes)?;
     for (line, chunk) in bytes.chunks(DUMP_BYTES).enumerate() {
-        let hex: Vec<_> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: Vec<_> = chunk.iter().map(|byte| hex::encode([*byte])).collect();
         let shown: String =
             chunk.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
         writeln!(text, "    {:08x}  {:<47}  |{shown}|", offset + line * DUMP_BYTES, hex.join(" "))?;

@@ -1,5 +1,7 @@
 //! `lszcrypt`: shows Crypto Express cards and queues.
 
+mod more;
+
 use crate::shared::cli::{self, Format};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::System;
@@ -42,6 +44,24 @@ struct Arguments {
     /// Show queues only
     #[arg(long)]
     queueonly: bool,
+    /// Show the attributes of the AP bus
+    #[arg(short, long, conflicts_with_all = ["capability", "domains", "serial"])]
+    bus: bool,
+    /// Show what a card (28) or queue (28.0014) can do
+    #[arg(
+        short,
+        long,
+        value_name = "DEVICE",
+        conflicts_with_all = ["domains", "serial"],
+        allow_hyphen_values = true
+    )]
+    capability: Option<String>,
+    /// Show the usage and control domains
+    #[arg(short, long, conflicts_with = "serial")]
+    domains: bool,
+    /// Show the serial numbers of CCA and EP11 cards
+    #[arg(short, long)]
+    serial: bool,
     /// Form of the list
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -65,6 +85,15 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     let Ok(bus) = Bus::open(&system.root.join("sys")) else {
         return complain(system, "Crypto device driver not available.");
     };
+    if args.bus {
+        return more::bus(&bus, args.format, system);
+    }
+    if args.domains {
+        return more::domains(&bus, args.format, system);
+    }
+    if let Some(name) = &args.capability {
+        return more::capability(&bus, name, args.format, system);
+    }
     let mut wanted = Vec::new();
     for text in &args.devices {
         match Device::parse(text) {
@@ -77,6 +106,9 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         return complain(system, &format!("Error - cryptographic device {missing} does not exist."));
     }
     let rows = rows(&args, &cards, &wanted);
+    if args.serial {
+        return more::serials(&bus, &rows, args.format, system);
+    }
     let has_states = bus.check_secure_binding().is_ok();
     match args.format {
         Format::Text => {
@@ -84,6 +116,9 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
                 |row: &&Row<'_>| args.verbose > 0 || row.card.kind.is_some() && row.device().online.is_some();
             let rows: Vec<_> = rows.iter().filter(is_known).collect();
             system.print(&table(&rows, args.verbose > 0, has_states))?;
+            if let Some(domain) = more::missing_default_domain(&bus) {
+                system.print(&format!("Warning: Default domain {domain:#04x} is not available.\n"))?;
+            }
         }
         Format::Json => {
             let devices: Vec<_> = rows.iter().map(|row| row.json(has_states)).collect();
@@ -137,7 +172,7 @@ impl Device {
 impl std::fmt::Display for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Card(card) => write!(f, "/sys/devices/ap/card{card:02x}"),
+            Self::Card(card) => write!(f, "card{card:02x}"),
             Self::Queue(apqn) => write!(f, "/sys/devices/ap/card{:02x}/{apqn}", apqn.card),
             Self::Domain(domain) => write!(f, ".{domain:04x}"),
         }
@@ -209,7 +244,7 @@ impl Row<'_> {
     fn long(&self, has_states: bool) -> String {
         let device = self.device();
         // A queue without one of the crypto drivers has no requests of its own.
-        let counts = device.config != Some(false) && (self.queue.is_none() || device.driver.is_some());
+        let counts = self.card.device.config != Some(false) && (self.queue.is_none() || device.driver.is_some());
         let mut line = format!(
             "{} {:>8} {:>6} {:>6} {:<10} {:<11}",
             self.short(),

@@ -56,7 +56,7 @@ fn extract(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     };
     output::refuse_overwriting(&args.output, &[&args.image])?;
     let found = locate(&args.image, search, system)?;
-    let to_stdout = args.output == Path::new("-");
+    let to_stdout = output::is_stdout(&args.output);
     let tell = |system: &mut System, line: &str| {
         if to_stdout {
             system.warn(line);
@@ -71,11 +71,7 @@ fn extract(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     if let Some(version) = found.unknown_version {
         system.warn(&format!("WARNING: unknown hdr version {version:#x}: written as it is"));
     }
-    if to_stdout {
-        system.print_bytes(&found.bytes)?;
-    } else {
-        output::write(&args.output, &found.bytes, Privacy::Public, "the SE header")?;
-    }
+    output::write(&args.output, &found.bytes, Privacy::Public, "the SE header", system)?;
     tell(system, &format!("SE header written to '{}' ({} bytes)", args.output.display(), found.bytes.len()))
 }
 

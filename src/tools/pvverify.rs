@@ -2,10 +2,10 @@
 
 use crate::shared::cli;
 use crate::shared::error::{Failure, Outcome};
-use crate::shared::host_keys::{HostKeyArgs, load_document};
+use crate::shared::host_keys::{HostKeyArgs, draw, load_document};
 use crate::shared::system::System;
 use clap::{CommandFactory, Parser, ValueEnum};
-use hostkey::{Error, HostKeyDocument};
+use hostkey::HostKeyDocument;
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::Path;
@@ -63,32 +63,33 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         Err(ended) => return ended,
     };
     let documents: Vec<_> = args.host_keys.documents().iter().map(|path| (path, load_document(path))).collect();
-    let verifier = if args.host_keys.no_verify() {
+    let judged = if args.host_keys.no_verify() {
         args.host_keys.warn_unverified("info", system);
         None
     } else {
         let good: Vec<_> = documents.iter().filter_map(|(_, document)| document.as_ref().ok()).collect();
-        Some(args.host_keys.verifier(&good, system))
+        Some(args.host_keys.judge(&good, system))
     };
-    if args.explain {
-        if let Some(verifier) = &verifier {
-            let text = crate::shared::trust_chain::draw(&args.host_keys, verifier.as_ref());
-            system.print(&text)?;
-        }
+    if let (true, Some(Ok(judged))) = (args.explain, &judged) {
+        let text = draw(&documents, judged);
+        system.print(&text)?;
     }
-    let verifier = match verifier {
+    let judged = match judged {
         Some(Err(error)) if args.format == Format::Human => return Err(error.into()),
+        Some(Ok(judged)) if args.format == Format::Human && judged.verifier().is_err() => {
+            return judged.into_failure().map_or(Ok(Outcome::Done), |error| Err(error.into()));
+        }
         other => other,
     };
     let mut verdicts = Vec::new();
     for (path, document) in documents {
-        let verdict = match (document, &verifier) {
+        let verdict = match (document, &judged) {
             (Err(error), _) => Verdict::refused(path, None, format!("{error:#}")),
             (Ok(document), None) => Verdict::of(path, &document, "not-verified"),
             (Ok(document), Some(Err(error))) => Verdict::refused(path, Some(&document), format!("{error:#}")),
-            (Ok(document), Some(Ok(verifier))) => match verifier.verify(&document) {
-                Ok(_) => Verdict::of(path, &document, "verified"),
-                Err(error) => Verdict::refused(path, Some(&document), reason(&error)),
+            (Ok(document), Some(Ok(judged))) => match judged.verdict(&document) {
+                Ok(()) => Verdict::of(path, &document, "verified"),
+                Err(reason) => Verdict::refused(path, Some(&document), reason),
             },
         };
         if args.format == Format::Human {
@@ -103,23 +104,15 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     if refused > 0 {
         return Ok(Outcome::Status(1));
     }
-    if verifier.is_some() && args.format == Format::Human {
+    if judged.is_some() && args.format == Format::Human {
         system.warn("Host-key documents verified.");
     }
     Ok(Outcome::Done)
 }
 
-/// An error with all its causes.
-fn reason(error: &Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
-
 impl Verdict {
     fn of(path: &Path, document: &HostKeyDocument, verdict: &'static str) -> Self {
-        let host_key_hash = Some(format!("0x{}", document.hash()));
+        let host_key_hash = Some(document.hash().to_string());
         Self { file: path.display().to_string(), verdict, host_key_hash, reason: None }
     }
 
@@ -127,7 +120,7 @@ impl Verdict {
         Self {
             file: path.display().to_string(),
             verdict: "refused",
-            host_key_hash: document.map(|document| format!("0x{}", document.hash())),
+            host_key_hash: document.map(|document| document.hash().to_string()),
             reason: Some(reason),
         }
     }

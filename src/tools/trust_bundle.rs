@@ -2,13 +2,14 @@
 
 use crate::shared::cli::{self, Verbosity};
 use crate::shared::error::{Failure, Outcome};
-use crate::shared::host_keys::HostKeyArgs;
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::host_keys::{Bundle, HostKeyArgs};
+use crate::shared::output::{Outputs, Privacy};
 use crate::shared::system::System;
 use anyhow::{Context, anyhow};
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use uvtypes::text::shown_path;
 
 /// Collect everything that verifying host keys needs into one folder
 ///
@@ -40,22 +41,32 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     if args.host_keys.no_verify() {
         return Err(anyhow!("'--no-verify' makes no sense here: there would be nothing to collect").into());
     }
-    let bundle = args.host_keys.bundle(system)?;
+    if args.output.as_os_str().as_encoded_bytes().contains(&b',') {
+        let folder = shown_path(&args.output);
+        return Err(anyhow!("Cannot make a bundle in '{folder}': ',' separates the files of an option").into());
+    }
+    let bundle = Bundle::collect(&args.host_keys, system)?;
     std::fs::create_dir_all(&args.output)
-        .with_context(|| format!("Cannot make the folder '{}'", args.output.display()))?;
-    let mut files = Vec::new();
+        .with_context(|| format!("Cannot make the folder '{}'", shown_path(&args.output)))?;
+    let mut outputs = Outputs::default();
     let mut options = String::new();
     let parts = [("hkd", "-k", bundle.documents), ("cert", "-C", bundle.certificates), ("crl", "--crl", bundle.crls)];
     let parts = parts.into_iter().chain([("root", "--root-ca", bundle.root.into_iter().collect())]);
     for (name, option, contents) in parts {
         for (number, content) in contents.iter().enumerate() {
             let path = args.output.join(format!("{name}-{}.pem", number + 1));
-            options.push_str(&format!("{option} '{}' ", path.display()));
-            files.push(Staged::new(&path, content, Privacy::Public, "the bundle")?);
+            options.push_str(&format!("{option} {} ", quoted(&path)));
+            outputs.add(&path, content, Privacy::Public, "the bundle")?;
         }
     }
-    output::publish_all(files)?;
-    system.print(&format!("{options}--offline\n"))?;
-    system.warn(&format!("Successfully wrote the bundle to '{}'", args.output.display()));
+    let options = format!("{options}--offline\n");
+    outputs.add(Path::new("-"), options.as_bytes(), Privacy::Public, "the options")?;
+    outputs.publish(system)?;
+    system.warn(&format!("Successfully wrote the bundle to '{}'", shown_path(&args.output)));
     Ok(Outcome::Done)
+}
+
+/// A path as a shell reads it, whatever is in it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::quick(&HostKey::generate().unwrap()).unwrap());
+pub(crate) static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::quick(&HostKey::generate().unwrap()).unwrap());
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
@@ -20,9 +20,11 @@ fn now() -> i64 {
 
 /// What a path answers.
 #[derive(Clone)]
-enum Answer {
+pub(crate) enum Answer {
     Body(u16, &'static str, Vec<u8>),
     Redirect(&'static str),
+    /// With a content encoding.
+    Packed(Vec<u8>),
     /// Nothing, for longer than anybody waits.
     Silence,
     /// More than anybody wants, until the other side goes away.
@@ -31,18 +33,18 @@ enum Answer {
     Cut,
 }
 
-fn ok(body: Vec<u8>) -> Answer {
+pub(crate) fn ok(body: Vec<u8>) -> Answer {
     Answer::Body(200, "application/pkix-crl", body)
 }
 
-struct Server {
-    address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     routes: Arc<Mutex<BTreeMap<&'static str, Answer>>>,
     asked: Arc<AtomicUsize>,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: format!("http://{}", listener.local_addr().unwrap()),
@@ -61,15 +63,15 @@ impl Server {
         server
     }
 
-    fn route(&self, path: &'static str, answer: Answer) {
+    pub(crate) fn route(&self, path: &'static str, answer: Answer) {
         self.routes.lock().unwrap().insert(path, answer);
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }
 
-    fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }
@@ -109,6 +111,14 @@ fn serve(mut stream: TcpStream, routes: &Mutex<BTreeMap<&'static str, Answer>>) 
                 format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             stream.write_all(head.as_bytes())
         }
+        Answer::Packed(body) => {
+            let head = format!(
+                "HTTP/1.1 200 X\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(&body)
+        }
         Answer::Silence => {
             // Until the client gives up.
             let mut nothing = String::new();
@@ -130,23 +140,25 @@ fn closed() -> String {
     format!("http://{address}/closed")
 }
 
-fn pem(crl: &X509Crl) -> Vec<u8> {
+pub(crate) fn pem(crl: &X509Crl) -> Vec<u8> {
     crl.to_pem().unwrap()
 }
 
 /// One situation: where the host-key document's points are, what is where, and which CRLs are given.
 pub(crate) struct Situation {
-    server: Server,
-    plan: Plan,
-    pki: Pki,
+    pub(crate) server: Server,
+    pub(crate) plan: Plan,
+    pub(crate) pki: Pki,
     /// CRLs given with `--crl`.
-    given: Vec<Vec<u8>>,
-    scratch: Scratch,
+    pub(crate) given: Vec<Vec<u8>>,
+    /// Further options.
+    options: &'static [&'static str],
+    pub(crate) scratch: Scratch,
 }
 
 impl Situation {
     /// Every CRL at its distribution point.
-    fn new(change: impl FnOnce(&mut Plan, &Server)) -> Self {
+    pub(crate) fn new(change: impl FnOnce(&mut Plan, &Server)) -> Self {
         let server = Server::start();
         let mut plan = Plan::new(&KEYS, now());
         plan.host_key.distribution_points = vec![vec![server.url("/ibm.crl")]];
@@ -158,21 +170,21 @@ impl Situation {
         server.route("/root.crl", ok(root.to_der().unwrap()));
         server.route("/inter.crl", ok(intermediate.to_der().unwrap()));
         server.route("/ibm.crl", ok(pem(signing_key)));
-        Self { server, plan, pki, given: Vec::new(), scratch: Scratch::new() }
+        Self { server, plan, pki, given: Vec::new(), options: &[], scratch: Scratch::new() }
     }
 
-    fn signed(&self, change: impl FnOnce(&mut CrlSpec)) -> Vec<u8> {
+    pub(crate) fn signed(&self, change: impl FnOnce(&mut CrlSpec)) -> Vec<u8> {
         let mut spec = self.plan.signing_key_crl.clone();
         change(&mut spec);
         pem(&spec.sign(&self.pki.signing_key).unwrap())
     }
 
-    fn verify(&self, options: &[&str]) -> Run {
+    pub(crate) fn verify(&self, options: &[&str]) -> Run {
         self.write();
         self.run(options)
     }
 
-    fn write(&self) {
+    pub(crate) fn write(&self) {
         let certificate = |authority: &pvsim::pki::Authority| authority.certificate.to_pem().unwrap();
         self.scratch.write("host.crt", self.pki.host_key_document.to_pem().unwrap());
         self.scratch.write("ibm.crt", certificate(&self.pki.signing_key));
@@ -183,15 +195,18 @@ impl Situation {
         }
     }
 
-    fn run(&self, options: &[&str]) -> Run {
+    pub(crate) fn run(&self, options: &[&str]) -> Run {
         let mut command = self.scratch.command("pvverify");
-        command.args(["-k", "host.crt", "-C", "ibm.crt,inter.crt", "--root-ca", "root.crt"]).args(options);
+        command
+            .args(["-k", "host.crt", "-C", "ibm.crt,inter.crt", "--root-ca", "root.crt"])
+            .args(self.options)
+            .args(options);
         command.args((0..self.given.len()).flat_map(|number| ["--crl".to_owned(), format!("{number}.crl")]));
         Run::of(command.env("XDG_CACHE_HOME", self.scratch.join("cache")), b"")
     }
 }
 
-fn expired(spec: &mut CrlSpec) {
+pub(crate) fn expired(spec: &mut CrlSpec) {
     (spec.last_update, spec.next_update) = (now() - 2 * DAY, Some(now() - 60));
 }
 
@@ -258,6 +273,7 @@ pub(crate) const ROWS: &[Row] = &[
         || {
             let mut s = with_answer(|s| ok(s.signed(|spec| spec.revoked = vec![(4, Reason::Unspecified)])));
             s.given.push(pem(&s.pki.crls[2]));
+            s.options = &["--refresh"];
             s
         },
         "it is revoked: since",
@@ -266,7 +282,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("net-none", || with_points(&[]), "no CRL of 'C=US"),
     ("net-missing", || with_points(&[&["/nothing"]]), "the answer holds no current CRL"),
     ("net-empty", || with_answer(|_| ok(Vec::new())), "the answer holds no current CRL"),
-    ("net-loop", || with_answer(|_| Answer::Redirect("/ibm.crl")), "the answer holds no current CRL"),
+    ("net-loop", || with_answer(|_| Answer::Redirect("/ibm.crl")), "/ibm.crl, which is one redirect too many"),
     ("net-slow", || with_answer(|_| Answer::Silence), "timeout"),
     (
         "net-signer-no-dp",
@@ -280,6 +296,26 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     // Beyond those of the shared matrix.
     ("own-huge", || with_answer(|_| Answer::Endless), "is larger than 16777216 bytes"),
+    (
+        "own-given-is-enough",
+        || {
+            let mut s = with_answer(|s| ok(s.signed(|spec| spec.revoked = vec![(4, Reason::Unspecified)])));
+            s.given.push(pem(&s.pki.crls[2]));
+            s
+        },
+        "",
+    ),
+    (
+        "own-redirect-to-file",
+        || with_answer(|_| Answer::Redirect("file:///etc/passwd")),
+        "redirects to file:///etc/passwd, which is neither http: nor https:",
+    ),
+    (
+        "own-packed",
+        || with_answer(|_| Answer::Packed(vec![0x1f, 0x8b, 8, 0])),
+        "the answer is packed ('Content-Encoding: gzip'), which nobody asked for",
+    ),
+    ("own-escapes", || with_answer(|_| Answer::Redirect("file:///\u{9b}31m\u{202e}")), "redirects to file:///"),
     ("own-cut", || with_answer(|_| Answer::Cut), "no answer from"),
     ("own-garbage", || with_answer(|_| ok(vec![0x30; 5000])), "the answer holds no current CRL"),
     ("own-forged", || with_answer(|s| ok(s.signed(|spec| spec.broken = true))), "has a signature that does not hold"),
@@ -351,7 +387,6 @@ fn cache_is_not_trusted() {
     situation.server.route("/ibm.crl", ok(situation.signed(|spec| spec.broken = true)));
     assert_eq!(situation.verify(&[]).status, 1);
     assert_eq!(situation.verify(&["--offline"]).status, 1);
-    // The forged one is in the cache now, and in its time.
     situation.server.route("/ibm.crl", ok(good));
     situation.verify(&[]).succeeds();
     situation.verify(&["--offline"]).succeeds();

@@ -18,6 +18,11 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     Some(path)
 }
 
+/// Whether this is not root, who alone can give files to others.
+pub(crate) fn own_user_only() -> bool {
+    !nix::unistd::Uid::effective().is_root()
+}
+
 /// A folder of its own for each test, removed at its end.
 pub(crate) struct Scratch(tempfile::TempDir);
 

@@ -90,7 +90,7 @@ fn has_no_states_where_queues_cannot_be_bound() {
 fn lszcrypt_refuses_what_is_not_there() {
     let guest = ApGuest::new(INVENTORY, "");
     for (device, part) in [
-        ("30", "/sys/devices/ap/card30 does not exist"),
+        ("30", "card30 does not exist"),
         ("28.0099", "card28/28.0099 does not"),
         ("xy", "parse 'xy'"),
         ("+28", "parse '+28'"),

@@ -19,9 +19,11 @@ use s390_pv::secret::{
 };
 use std::io::Cursor;
 use uvrequest::secret::{
-    AddSecretRequest, AddSecretRequestView, Cck, Cuid, ExtensionSecret, FLAG_DISABLE_DUMP, GuestSecret,
-    RetrievableSecret, SecretId, SigningKey, UserData, VerifiedUserData,
+    AddSecretRequest, AddSecretRequestView, Cck, ExtensionSecret, GuestSecret, RetrievableSecret, SigningKey, UserData,
+    VerifiedUserData,
 };
+use uvtypes::flags::add_secret::DISABLE_DUMP;
+use uvtypes::{Cuid, RetrievableType, SecretId};
 
 fn ec_key(curve: Nid) -> PKey<Private> {
     PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(curve).unwrap()).unwrap()).unwrap()
@@ -85,26 +87,26 @@ fn secrets() -> Vec<(String, TheirSecret, GuestSecret)> {
     ];
     let mut plain_name = TheirSecret::association("name", [7; 32]).unwrap();
     plain_name.no_hash_name();
-    let spelled = GuestSecret::Association { id: SecretId::spelling("name"), secret: [7; 32].into() };
+    let spelled = GuestSecret::Association { id: SecretId::from_name_bytes("name"), secret: [7; 32].into() };
     rows.push(("association, name as id".to_owned(), plain_name, spelled));
     let mut retrievable = |name: String, theirs, ours| {
         rows.push((name, theirs, GuestSecret::Retrievable { id, secret: ours }));
     };
     for size in [0, 1, 14, 15, 4096, 8190] {
         let theirs = TheirSecret::plaintext("name", confidential(size)).unwrap();
-        retrievable(format!("plaintext of {size}"), theirs, RetrievableSecret::plaintext(&bytes(size)).unwrap());
+        retrievable(format!("plaintext of {size}"), theirs, RetrievableSecret::new(RetrievableType::Plain, &bytes(size)).unwrap());
     }
     for size in [16, 24, 32] {
         let theirs = TheirSecret::aes("name", confidential(size)).unwrap();
-        retrievable(format!("AES of {size}"), theirs, RetrievableSecret::aes(&bytes(size)).unwrap());
+        retrievable(format!("AES of {size}"), theirs, RetrievableSecret::new(RetrievableType::Aes, &bytes(size)).unwrap());
     }
     for size in [32, 64] {
         let theirs = TheirSecret::aes_xts("name", confidential(size)).unwrap();
-        retrievable(format!("AES-XTS of {size}"), theirs, RetrievableSecret::aes_xts(&bytes(size)).unwrap());
+        retrievable(format!("AES-XTS of {size}"), theirs, RetrievableSecret::new(RetrievableType::AesXts, &bytes(size)).unwrap());
     }
     for size in [64, 128] {
         let theirs = TheirSecret::hmac_sha("name", confidential(size)).unwrap();
-        retrievable(format!("HMAC of {size}"), theirs, RetrievableSecret::hmac_sha(&bytes(size)).unwrap());
+        retrievable(format!("HMAC of {size}"), theirs, RetrievableSecret::new(RetrievableType::HmacSha, &bytes(size)).unwrap());
     }
     let keys = [
         ("P-256", ec_key(Nid::X9_62_PRIME256V1)),
@@ -115,7 +117,7 @@ fn secrets() -> Vec<(String, TheirSecret, GuestSecret)> {
     ];
     for (name, key) in keys {
         let pem = key.private_key_to_pem_pkcs8().unwrap();
-        retrievable(name.to_owned(), TheirSecret::ec("name", key).unwrap(), RetrievableSecret::ec(&pem).unwrap());
+        retrievable(name.to_owned(), TheirSecret::ec("name", key).unwrap(), RetrievableSecret::new(RetrievableType::Ec, &pem).unwrap());
     }
     rows
 }
@@ -188,7 +190,7 @@ fn options_stand_at_the_same_places() {
         }
         let mut theirs = Theirs::new(AddSecretVersion::One, TheirSecret::Null, their_tags(), flags);
         let mut ours = AddSecretRequest::new(our_tags(), GuestSecret::Meta);
-        ours = ours.flags(if disable_dump { FLAG_DISABLE_DUMP } else { 0 });
+        ours = ours.flags(if disable_dump { DISABLE_DUMP.mask() } else { 0 });
         if let Some(cuid) = cuid {
             theirs.set_cuid(cuid);
             ours = ours.bind_to(Cuid::from(cuid));

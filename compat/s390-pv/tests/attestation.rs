@@ -8,7 +8,8 @@ use s390_pv::attest::{
     AttestationFlags as TheirFlags, AttestationMeasAlg, AttestationRequest as Theirs, AttestationVersion,
 };
 use s390_pv::request::{Confidential, ReqEncrCtx, Request, SymKey, SymKeyType};
-use uvrequest::attest::{AttestationFlags, AttestationRequest};
+use uvrequest::attest::AttestationRequest;
+use uvtypes::attestation::AttestationFlags;
 
 type Row = (&'static str, fn(&mut TheirFlags), AttestationFlags);
 

@@ -1,9 +1,13 @@
 //! The files of sysfs.
 
-use crate::Error;
+use crate::clock::{Patience, timeout};
+use crate::{Clock, Error};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 /// An attribute is at most a page.
 const MOST: u64 = 4096;
@@ -18,8 +22,34 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// Writes to an attribute, in one call. Never creates a file: a missing attribute is `ENOENT`.
-pub(crate) fn write(path: &Path, value: &str) -> Result<(), Error> {
+///
+/// A driver may never come back from it, and nothing can end that but the end of the process. So the write has a thread
+/// of its own, which is left behind then.
+pub(crate) fn write(path: &Path, value: &str, clock: &dyn Clock) -> Result<(), Error> {
+    /// No healthy write takes so long.
+    const USUAL: Duration = Duration::from_millis(500);
     let wrong = |source| Error::Write { path: path.to_owned(), value: value.to_owned(), source };
-    let mut file = OpenOptions::new().write(true).open(path).map_err(wrong)?;
-    file.write_all(value.as_bytes()).map_err(wrong)
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let order = (path.to_owned(), value.to_owned());
+    let patience = &mut Patience::new(clock, timeout::WRITE);
+    thread::Builder::new()
+        .spawn(move || {
+            let (path, value) = order;
+            let file = OpenOptions::new().write(true).open(path);
+            // The receiver may have given up.
+            let _ = sender.send(file.and_then(|mut file| file.write_all(value.as_bytes())));
+        })
+        .map_err(wrong)?;
+    let mut answer = receiver.recv_timeout(USUAL);
+    while matches!(answer, Err(RecvTimeoutError::Timeout)) && patience.is_left() {
+        patience.wait();
+        answer = receiver.recv_timeout(Duration::ZERO);
+    }
+    match answer {
+        Ok(written) => written.map_err(wrong),
+        Err(RecvTimeoutError::Timeout) => {
+            Err(Error::Stuck { path: path.to_owned(), value: value.to_owned(), waited: patience.waited() })
+        }
+        Err(RecvTimeoutError::Disconnected) => Err(wrong(io::Error::other("its thread ended"))),
+    }
 }

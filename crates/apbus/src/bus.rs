@@ -56,6 +56,11 @@ impl Bus {
         attribute::read(&self.queue_folder(apqn).join(name))
     }
 
+    /// An attribute of the bus itself.
+    pub(crate) fn attribute(&self, name: &str) -> PathBuf {
+        self.attributes.join(name)
+    }
+
     /// The folder of all cards.
     pub(crate) fn devices(&self) -> &Path {
         &self.devices

@@ -22,6 +22,8 @@ pub mod timeout {
     pub const UNBIND: Duration = Duration::from_secs(30);
     /// Of an association: "up to 30 seconds" in *Introducing IBM Secure Execution for Linux*.
     pub const ASSOCIATION: Duration = Duration::from_secs(30);
+    /// Of a write to an attribute, which only starts what these name. It cannot be taken back.
+    pub const WRITE: Duration = Duration::from_secs(60);
     /// How long a queue that was left alone may be in a reset that somebody else began.
     pub const RESET_BY_OTHERS: Duration = Duration::from_secs(1);
 }

@@ -1,6 +1,7 @@
 //! What is wanted.
 
-use crate::{Generation, Mkvp, SecretId, SerialNumber};
+use crate::{Generation, Mkvp, SerialNumber};
+use uvtypes::SecretId;
 
 /// An entry of the configuration file: one queue that the guest wants to use.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -40,6 +40,20 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A write from which the kernel does not come back.
+    #[error(
+        "the kernel has not come back from writing '{value}' to {} for {} s: the device or its driver hangs, and only a \
+         restart of the guest may help",
+        path.display(), waited.as_secs()
+    )]
+    Stuck {
+        /// The attribute.
+        path: PathBuf,
+        /// What is being written.
+        value: String,
+        /// How long.
+        waited: Duration,
+    },
     /// An attribute with a text that has no meaning.
     #[error("{} reads '{text}', which is not {wanted}", path.display())]
     Text {

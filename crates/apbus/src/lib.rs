@@ -26,6 +26,7 @@ mod operate;
 mod queue;
 mod secret;
 mod serial;
+mod settings;
 
 pub use apqn::{Apqn, InvalidApqn};
 pub use bus::{Bindings, Bus};
@@ -39,5 +40,6 @@ pub use listing::{CardListing, DeviceListing, Functions, QueueListing};
 pub use mkvp::{InvalidMkvp, Mkvp};
 pub use operate::{Operator, Waiting};
 pub use queue::{MasterKey, Mode, Queue, State};
-pub use secret::{AssociationSecret, InvalidSecretId, SecretId};
+pub use secret::AssociationSecret;
 pub use serial::{InvalidSerialNumber, SerialNumber};
+pub use settings::{BusSettings, BusSwitch, Device, DomainMask};

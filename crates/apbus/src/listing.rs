@@ -19,6 +19,8 @@ pub struct CardListing {
     pub depth: Option<u32>,
     /// What it can do.
     pub functions: Option<Functions>,
+    /// Bytes of the largest message that it takes.
+    pub max_msg_size: Option<u64>,
     /// What it has in common with queues.
     pub device: DeviceListing,
     /// Its queues, by number.
@@ -86,6 +88,25 @@ impl Functions {
         }
     }
 
+    /// What a card provides, in the words of lszcrypt; empty if nothing is known of it.
+    pub fn capabilities(self) -> Vec<&'static str> {
+        if self.has(4) {
+            vec![if self.has(1) || self.has(2) { "RSA 4K Clear Key" } else { "RSA 2K Clear Key" }]
+        } else if self.has(3) {
+            let keys = match (self.has(8), self.has(9)) {
+                (true, _) => "CCA Secure Key (full function set)",
+                (false, true) => "CCA Secure Key (restricted function set)",
+                (false, false) => "CCA Secure Key",
+            };
+            let filtering = self.has(7).then_some("Hardware support for stateless filtering");
+            [Some("RSA 4K Clear Key"), Some(keys), filtering, Some("Long RNG")].into_iter().flatten().collect()
+        } else if self.has(5) {
+            vec!["EP11 Secure Key"]
+        } else {
+            Vec::new()
+        }
+    }
+
     /// The SE bind state of a queue; none if the queue is not in the guest any more.
     pub fn bind_state(self) -> Option<BindState> {
         (self.0 != 0).then(|| BindState::of(self.0))
@@ -108,6 +129,12 @@ impl Bus {
         Ok(cards.into_iter().map(|card| self.list_card(card)).collect())
     }
 
+    /// Asks a card for its serial number, which takes a request to the card. `None` if it does not tell, as an EP11 card
+    /// without a bound queue.
+    pub fn card_serial(&self, card: u8) -> Option<String> {
+        text(&self.card_folder(card), "serialnr").filter(|serial| !serial.is_empty())
+    }
+
     fn list_card(&self, card: u8) -> CardListing {
         let folder = self.card_folder(card);
         // Taken away meanwhile: a card without queues.
@@ -122,6 +149,7 @@ impl Bus {
             hwtype: number(&folder, "hwtype"),
             depth: number(&folder, "depth"),
             functions: functions(&folder),
+            max_msg_size: number(&folder, "max_msg_size"),
             device: DeviceListing::read(&folder),
             queues: queues.collect(),
         }

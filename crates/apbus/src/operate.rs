@@ -189,7 +189,7 @@ impl<'a> Operator<'a> {
     }
 
     fn write(&self, apqn: Apqn, name: &str, value: &str) -> Result<(), Error> {
-        attribute::write(&self.bus.queue_folder(apqn).join(name), value)
+        attribute::write(&self.bus.queue_folder(apqn).join(name), value, self.clock)
     }
 
     fn pause(&self, patience: &mut Patience<'_>, apqn: Apqn, operation: &'static str, limit: Duration) {

@@ -93,3 +93,18 @@ fn tells_what_became_of_a_queue_that_was_unbound() {
     let state = Operator::new(&bus, &Patient::default(), &|_| {}).unbind(APQN, Mode::Ep11).unwrap();
     assert_eq!(state, State::Gone, "without its folder");
 }
+
+#[test]
+fn a_write_that_never_returns_is_given_up() {
+    let (sysfs, bus) = bus("0x06808000\n");
+    let path = sysfs.path().join("devices/ap/card28/28.0014/se_bind");
+    fs::remove_file(&path).unwrap();
+    // Nobody reads from it, so opening it does not come back either.
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let clock = Patient::default();
+    let operator = Operator::new(&bus, &clock, &|_| {});
+    for error in [operator.bind(APQN, Mode::Ep11).unwrap_err(), operator.unbind(APQN, Mode::Ep11).unwrap_err()] {
+        assert!(matches!(error, Error::Stuck { waited, .. } if waited == timeout::WRITE), "{error}");
+        assert!(error.to_string().contains("se_bind for 60 s"), "{error}");
+    }
+}

@@ -1,73 +1,115 @@
 //! Certificate revocation lists: which can be used, and what they say.
 
-use crate::error::CrlFault;
-use crate::file::Source;
-use crate::{der, name};
+use crate::asn1::{self, CrlFacts};
+use crate::error::NoUsableCrl;
+use crate::file::Sourced;
+use crate::name;
 use openssl::asn1::Asn1TimeRef;
 use openssl::error::ErrorStack;
 use openssl::x509::{CrlStatus, X509, X509Crl, X509Name, X509Ref};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the usable CRLs of an issuer say of a certificate.
-pub(crate) enum Judgement {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationStatus {
     /// Not revoked, says at least one.
     Good,
     /// Revoked: since when, and where that is said.
     Revoked(String),
     /// There is no usable CRL.
-    Unknown(CrlFault),
+    Unknown(NoUsableCrl),
 }
 
-/// Whoever issues CRLs, and the names under which it may have done so.
-pub(crate) struct Issuer<'a> {
-    pub(crate) certificate: &'a X509Ref,
-    pub(crate) names: Vec<X509Name>,
-    /// Addresses from which no CRL could be had, and why.
-    pub(crate) failures: &'a BTreeMap<String, String>,
+/// What a CRL is worth to a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CrlStanding {
+    /// It is of an issuer in the chain, and every check of it held.
+    Usable,
+    /// It bears the name of an issuer in the chain, but cannot be used: why, as the rest of a sentence about it.
+    Unusable(String),
+    /// It is of nobody in the chain.
+    Unrelated,
 }
 
-impl Issuer<'_> {
-    /// Looks `certificate` up in every CRL of this issuer that can be used at `now`. One that lists it is
-    /// enough, whatever newer or older ones say.
-    pub(crate) fn judge(
-        &self,
-        certificate: &X509,
-        crls: &[Source<X509Crl>],
-        now: &Asn1TimeRef,
-    ) -> Result<Judgement, ErrorStack> {
-        let mut usable = false;
-        let mut unusable = Vec::new();
-        for crl in crls.iter().filter(|crl| self.names.iter().any(|name| name::same(name, crl.item.issuer_name()))) {
-            if let Some(fault) = self.fault(&crl.item, now)? {
-                unusable.push((crl.file.clone(), fault));
-                continue;
-            }
-            usable = true;
+/// A certificate of a chain, and the CRLs that its key issued.
+#[derive(Clone)]
+pub struct Link {
+    certificate: Sourced<X509>,
+    /// The names under which its key may have issued CRLs.
+    names: Arc<[X509Name]>,
+    usable: Vec<Sourced<Arc<X509Crl>>>,
+    unusable: Vec<(String, String)>,
+}
+
+impl Link {
+    pub(crate) fn new(certificate: Sourced<X509>, names: Vec<X509Name>) -> Self {
+        Self { certificate, names: names.into(), usable: Vec::new(), unusable: Vec::new() }
+    }
+
+    /// The certificate, and where it came from.
+    pub fn certificate(&self) -> &Sourced<X509> {
+        &self.certificate
+    }
+
+    /// The CRLs of this key for which every check held: verified, within their time, complete.
+    pub fn usable_crls(&self) -> &[Sourced<Arc<X509Crl>>] {
+        &self.usable
+    }
+
+    /// CRLs that were given under this key's names and cannot be used: where each came from, and why not.
+    pub fn unusable_crls(&self) -> &[(String, String)] {
+        &self.unusable
+    }
+
+    pub(crate) fn names(&self) -> &[X509Name] {
+        &self.names
+    }
+
+    /// Takes `crl` if it can be used at `now`.
+    pub(crate) fn add(&mut self, crl: &Sourced<Arc<X509Crl>>, now: &Asn1TimeRef) -> Result<CrlStanding, ErrorStack> {
+        if !self.names.iter().any(|name| name::same(name, crl.item.issuer_name())) {
+            return Ok(CrlStanding::Unrelated);
+        }
+        if let Some(reason) = self.fault(&crl.item, now)? {
+            return Ok(CrlStanding::Unusable(reason));
+        }
+        self.usable.push(crl.clone());
+        Ok(CrlStanding::Usable)
+    }
+
+    pub(crate) fn note_unusable(&mut self, origin: String, reason: String) {
+        self.unusable.push((origin, reason));
+    }
+
+    /// Looks `certificate`, which this key issued, up in every usable CRL. One that lists it is enough, whatever newer
+    /// or older ones say. `failures` says for addresses why no CRL could be had there.
+    pub(crate) fn status(&self, certificate: &X509Ref, failures: &BTreeMap<String, String>) -> RevocationStatus {
+        for crl in &self.usable {
             // "Removed from CRL" is for delta CRLs, which are not accepted: here it is a contradiction, and
             // the careful reading is that the certificate is not to be used.
             if let CrlStatus::Revoked(entry) | CrlStatus::RemoveFromCrl(entry) =
                 crl.item.get_by_serial(certificate.serial_number())
             {
                 let since = entry.revocation_date();
-                return Ok(Judgement::Revoked(format!("since {since}, says the CRL in '{}'", crl.file)));
+                return RevocationStatus::Revoked(format!("since {since}, says the CRL in '{}'", crl.origin));
             }
         }
-        if usable {
-            return Ok(Judgement::Good);
+        if !self.usable.is_empty() {
+            return RevocationStatus::Good;
         }
-        Ok(Judgement::Unknown(CrlFault {
-            issuer: name::show(self.certificate.subject_name()),
-            unusable,
+        RevocationStatus::Unknown(NoUsableCrl {
+            issuer: name::show(self.certificate.item.subject_name()),
+            unusable: self.unusable.clone(),
             distribution_points: distribution_points(certificate)
                 .into_iter()
-                .map(|address| (address.clone(), self.failures.get(&address).cloned()))
+                .map(|address| (address.clone(), failures.get(&address).cloned()))
                 .collect(),
-        }))
+        })
     }
 
-    /// Why a CRL under this issuer's name cannot be used.
+    /// Why a CRL under this key's name cannot be used.
     fn fault(&self, crl: &X509Crl, now: &Asn1TimeRef) -> Result<Option<String>, ErrorStack> {
-        let der = crl.to_der()?;
         let Some(next_update) = crl.next_update() else {
             return Ok(Some("does not say until when it is valid".to_owned()));
         };
@@ -77,30 +119,32 @@ impl Issuer<'_> {
         if next_update <= now {
             return Ok(Some(format!("expired on {next_update}")));
         }
-        if let Some(extension) = der::unknown_critical_in_crl(&der) {
+        let der = crl.to_der()?;
+        let Some(facts) = CrlFacts::read(&der) else {
+            return Ok(Some("is not in DER, in which CRLs are signed".to_owned()));
+        };
+        if let Some(extension) = facts.unknown_critical {
             return Ok(Some(format!("has an unknown critical extension ({extension})")));
         }
-        if let Some(hash) = der::weak_signature_hash(&der) {
+        if let Some(hash) = asn1::weak_signature_hash(&der) {
             return Ok(Some(format!("is signed with {hash}, which is too weak")));
         }
-        if !self.authority_key_id_fits(crl)? {
-            return Ok(Some("names another key as its issuer's".to_owned()));
+        let own_id = self.certificate.item.subject_key_id();
+        if let (Some(stated), Some(own)) = (facts.authority_key_id, own_id) {
+            if stated != own.as_slice() {
+                return Ok(Some("names another key as its issuer's".to_owned()));
+            }
         }
-        let key = self.certificate.public_key()?;
+        let key = self.certificate.item.public_key()?;
         if !crl.verify(&key).unwrap_or(false) {
             return Ok(Some("has a signature that does not hold".to_owned()));
         }
         Ok(None)
     }
-
-    fn authority_key_id_fits(&self, crl: &X509Crl) -> Result<bool, ErrorStack> {
-        let Some(own) = self.certificate.subject_key_id() else { return Ok(true) };
-        Ok(der::authority_key_id_of_crl(&crl.to_der()?).is_none_or(|id| id == own.as_slice()))
-    }
 }
 
-/// Where a certificate says that CRLs of its issuer can be had.
-pub(crate) fn distribution_points(certificate: &X509Ref) -> Vec<String> {
+/// Where a certificate says that CRLs of its issuer can be had, in its order.
+pub fn distribution_points(certificate: &X509Ref) -> Vec<String> {
     let points = certificate.crl_distribution_points();
     let names = points.iter().flatten().filter_map(|point| point.distpoint()?.fullname());
     names.flat_map(|names| names.iter().filter_map(|name| name.uri().map(str::to_owned)).collect::<Vec<_>>()).collect()

@@ -5,26 +5,7 @@ use openssl::bn::{BigNum, BigNumContext};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Public};
 use openssl::x509::X509;
-use std::fmt;
-
-/// Bytes of one affine coordinate on the wire: P-521's 66, padded on the left with zeros.
-const COORDINATE: usize = 80;
-
-/// SHA-256 over the 160 bytes of a host key's public coordinates: how requests and headers name a machine.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HostKeyHash(pub [u8; 32]);
-
-impl fmt::Display for HostKeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for HostKeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
+use uvtypes::{COORDINATE_SIZE, HostKeyHash};
 
 /// A host-key document that nobody has judged yet.
 #[derive(Clone, Debug)]
@@ -37,12 +18,12 @@ pub struct HostKeyDocument {
 #[derive(Clone, Debug)]
 struct HostKey {
     public: PKey<Public>,
-    coordinates: [u8; 2 * COORDINATE],
+    coordinates: [u8; 2 * COORDINATE_SIZE],
     hash: HostKeyHash,
 }
 
 impl HostKeyDocument {
-    /// The first certificate of a PEM or DER file.
+    /// Reads the first certificate of a PEM or DER file.
     ///
     /// # Errors
     /// [`Error::NoCertificate`], [`Error::Damaged`], [`Error::Trailing`], [`Error::NotP521`].
@@ -67,11 +48,11 @@ impl HostKeyDocument {
         }
         let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
         ec.public_key().affine_coordinates(ec.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
-        let mut coordinates = [0; 2 * COORDINATE];
-        let (left, right) = coordinates.split_at_mut(COORDINATE);
-        left.copy_from_slice(&x.to_vec_padded(COORDINATE as i32)?);
-        right.copy_from_slice(&y.to_vec_padded(COORDINATE as i32)?);
-        let hash = HostKeyHash(openssl::sha::sha256(&coordinates));
+        let mut coordinates = [0; 2 * COORDINATE_SIZE];
+        let (left, right) = coordinates.split_at_mut(COORDINATE_SIZE);
+        left.copy_from_slice(&x.to_vec_padded(COORDINATE_SIZE as i32)?);
+        right.copy_from_slice(&y.to_vec_padded(COORDINATE_SIZE as i32)?);
+        let hash = HostKeyHash::sha256(openssl::sha::sha256(&coordinates));
         Ok(Self { certificate, key: HostKey { public, coordinates, hash }, ignored: 0 })
     }
 
@@ -108,7 +89,7 @@ impl TrustedHostKey {
     }
 
     /// X then Y, each big-endian and padded on the left with zeros to 80 bytes.
-    pub fn coordinates(&self) -> &[u8; 2 * COORDINATE] {
+    pub fn coordinates(&self) -> &[u8; 2 * COORDINATE_SIZE] {
         &self.0.coordinates
     }
 

@@ -1,5 +1,6 @@
 use openssl::error::ErrorStack;
 use std::fmt;
+use uvtypes::text::shown;
 
 /// Why a host-key document, or what is needed to judge it, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,25 +63,33 @@ pub enum Error {
         /// File of the signing key.
         file: String,
     },
+    /// The certificate of the signing key says that it is for something else.
+    #[error("the IBM Z signing key in '{file}' is not for this use: its {what}")]
+    SigningKeyUse {
+        /// What it says, or does not.
+        what: &'static str,
+        /// File of the signing key.
+        file: String,
+    },
     /// A certificate of the chain is revoked.
     #[error("the certificate '{subject}' (level {depth} of the chain) is revoked: {revocation}")]
     ChainRevoked {
         /// Whose certificate.
         subject: String,
         /// How far from the signing key.
-        depth: u32,
+        depth: usize,
         /// Since when, and where that is said.
         revocation: String,
     },
     /// There is no usable CRL for a certificate of the chain.
-    #[error("whether '{subject}' (level {depth} of the chain) is revoked is not known: {fault}")]
+    #[error("whether '{subject}' (level {depth} of the chain) is revoked is not known: {reason}")]
     ChainNoCrl {
         /// Whose certificate.
         subject: String,
         /// How far from the signing key.
-        depth: u32,
+        depth: usize,
         /// Why no CRL could be used.
-        fault: CrlFault,
+        reason: NoUsableCrl,
     },
     /// An issuer in the chain is not allowed to sign CRLs.
     #[error(
@@ -90,7 +99,7 @@ pub enum Error {
         /// Whose certificate.
         subject: String,
         /// How far from the signing key.
-        depth: u32,
+        depth: usize,
         /// Who issued it.
         issuer: String,
     },
@@ -133,7 +142,7 @@ pub enum Error {
     Revoked(String),
     /// There is no usable CRL of the signing key.
     #[error("whether it is revoked is not known: {0}")]
-    NoCrl(CrlFault),
+    NoCrl(NoUsableCrl),
     /// OpenSSL refused an operation.
     #[error("OpenSSL refused")]
     OpenSsl(#[from] ErrorStack),
@@ -141,7 +150,7 @@ pub enum Error {
 
 /// Why no CRL of an issuer can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CrlFault {
+pub struct NoUsableCrl {
     /// Whose CRL is wanted.
     pub issuer: String,
     /// CRLs of that issuer that were given, and what is wrong with each.
@@ -150,7 +159,10 @@ pub struct CrlFault {
     pub distribution_points: Vec<(String, Option<String>)>,
 }
 
-impl fmt::Display for CrlFault {
+/// Addresses that an error tells of, at most; those that failed for the same reason count as one.
+const TOLD: usize = 8;
+
+impl fmt::Display for NoUsableCrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.unusable.is_empty() {
             write!(f, "no CRL of '{}' was given", self.issuer)?;
@@ -160,8 +172,21 @@ impl fmt::Display for CrlFault {
         for (number, (file, reason)) in self.unusable.iter().enumerate() {
             write!(f, "{} '{file}' {reason}", if number == 0 { ":" } else { "," })?;
         }
-        for (address, failure) in &self.distribution_points {
+        let mut addresses = self.distribution_points.iter().peekable();
+        let mut told = 0;
+        while let Some((address, failure)) = addresses.next() {
+            if told == TOLD {
+                return write!(f, "; and {} more addresses", 1 + addresses.count());
+            }
+            told += 1;
+            // Whoever made the certificate wrote this.
+            let address = shown(address);
+            let mut alike = 0;
+            while addresses.next_if(|(_, other)| failure.is_some() && other == failure).is_some() {
+                alike += 1;
+            }
             match failure {
+                Some(failure) if alike > 0 => write!(f, "; from {address} and {alike} more addresses: {failure}")?,
                 Some(failure) => write!(f, "; from {address}: {failure}")?,
                 None => write!(f, "; it can be had from {address}")?,
             }

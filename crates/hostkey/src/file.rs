@@ -4,13 +4,14 @@ use crate::Error;
 use openssl::error::ErrorStack;
 use openssl::x509::{X509, X509Crl};
 use std::fmt;
+use std::sync::Arc;
 
-/// Something that came from a file.
+/// Something, and where it came from: a file, an address, the system's store.
 #[derive(Clone)]
-pub struct Source<T> {
-    /// What the file is called in errors.
-    pub file: String,
-    /// What was in it.
+pub struct Sourced<T> {
+    /// Where it came from, as errors shall say it.
+    pub origin: String,
+    /// What was there.
     pub item: T,
 }
 
@@ -20,12 +21,12 @@ pub struct CertificateFile {
     /// The certificates.
     pub certificates: Vec<X509>,
     /// The CRLs.
-    pub crls: Vec<X509Crl>,
+    pub crls: Vec<Arc<X509Crl>>,
 }
 
-impl<T> fmt::Debug for Source<T> {
+impl<T> fmt::Debug for Sourced<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Source('{}')", self.file)
+        write!(f, "Sourced('{}')", self.origin)
     }
 }
 
@@ -41,26 +42,23 @@ impl CertificateFile {
     /// # Errors
     /// [`Error::Damaged`] or [`Error::Trailing`]. A file with nothing in it is no error here.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let text = String::from_utf8_lossy(bytes);
-        if text.contains("-----BEGIN ") { Self::parse_pem(&text) } else { Self::parse_der(bytes) }
-    }
-
-    fn parse_pem(text: &str) -> Result<Self, Error> {
+        let mut blocks = pem_blocks(bytes).peekable();
+        if blocks.peek().is_none() {
+            return Self::parse_der(bytes);
+        }
         let mut file = Self::default();
-        let mut rest = text;
-        while let Some((label, block, behind)) = next_block(rest) {
-            match label {
-                "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-                    let certificate = block.and_then(|block| X509::from_pem(block.as_bytes()).ok());
+        for block in blocks {
+            match block.kind {
+                PemKind::Certificate => {
+                    let certificate = block.whole.and_then(|block| X509::from_pem(block).ok());
                     file.certificates.push(certificate.ok_or(Error::Damaged { what: "a certificate" })?);
                 }
-                "X509 CRL" => {
-                    let crl = block.and_then(|block| X509Crl::from_pem(block.as_bytes()).ok());
-                    file.crls.push(crl.ok_or(Error::Damaged { what: "a CRL" })?);
+                PemKind::Crl => {
+                    let crl = block.whole.and_then(|block| X509Crl::from_pem(block).ok());
+                    file.crls.push(Arc::new(crl.ok_or(Error::Damaged { what: "a CRL" })?));
                 }
-                _ => {}
+                PemKind::Other => {}
             }
-            rest = behind;
         }
         Ok(file)
     }
@@ -72,7 +70,7 @@ impl CertificateFile {
             file.certificates.push(certificate);
         } else if let Ok(crl) = X509Crl::from_der(bytes) {
             refuse_trailing("CRL", crl.to_der(), bytes)?;
-            file.crls.push(crl);
+            file.crls.push(Arc::new(crl));
         } else if bytes.starts_with(&[0x30]) {
             return Err(Error::Damaged { what: "the DER structure" });
         }
@@ -80,15 +78,56 @@ impl CertificateFile {
     }
 }
 
-/// Label, whole block (unless its end is missing), and what follows.
-fn next_block(text: &str) -> Option<(&str, Option<&str>, &str)> {
-    let start = text.find("-----BEGIN ")?;
-    let block = text.get(start..)?;
-    let (label, _) = block.strip_prefix("-----BEGIN ")?.split_once("-----")?;
-    let end_line = format!("-----END {label}-----");
-    match block.find(&end_line) {
-        Some(end) => Some((label, block.get(..end + end_line.len()), block.get(end + end_line.len()..)?)),
-        None => Some((label, None, "")),
+/// What a PEM block says that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PemKind {
+    /// A certificate, under any of OpenSSL's labels.
+    Certificate,
+    /// A certificate revocation list.
+    Crl,
+    /// Anything else: a key, a request.
+    Other,
+}
+
+/// A block of a PEM file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PemBlock<'a> {
+    /// By its first line.
+    pub kind: PemKind,
+    /// From the first line to the last; `None` when the last line is missing.
+    pub whole: Option<&'a [u8]>,
+}
+
+/// The blocks of a PEM file in their order. What stands around them is skipped.
+pub fn pem_blocks(bytes: &[u8]) -> impl Iterator<Item = PemBlock<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let start = find(rest, b"-----BEGIN ")?;
+        let block = rest.get(start..)?;
+        let label = block.get(b"-----BEGIN ".len()..)?;
+        let label = label.get(..find(label, b"-----")?)?;
+        let kind = match label {
+            b"CERTIFICATE" | b"X509 CERTIFICATE" | b"TRUSTED CERTIFICATE" => PemKind::Certificate,
+            b"X509 CRL" => PemKind::Crl,
+            _ => PemKind::Other,
+        };
+        let end_line = [b"-----END ", label, b"-----"].concat();
+        let whole = find(block, &end_line).and_then(|end| block.get(..end + end_line.len()));
+        rest = whole.and_then(|whole| block.get(whole.len()..)).unwrap_or_default();
+        Some(PemBlock { kind, whole })
+    })
+}
+
+/// Where `wanted` begins in `bytes`. Looks for its first byte alone, which base64 does not have.
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    let first = *wanted.first()?;
+    let mut from = 0;
+    loop {
+        let at = from + bytes.get(from..)?.iter().position(|byte| *byte == first)?;
+        if bytes.get(at..)?.starts_with(wanted) {
+            return Some(at);
+        }
+        from = at + 1;
     }
 }
 

@@ -13,20 +13,21 @@
 //! builder, and there are two ways to one: [`Verifier::verify`], after every rule held, and
 //! [`HostKeyDocument::trust_unverified`], by explicit wish.
 //!
-//! Nothing here reads a clock or the environment, and no file but those of the cache: evidence and time are arguments.
+//! Nothing here reads a clock, the environment, a file or the network: evidence and time are arguments. [`Chain`] says
+//! which CRLs are still missing once the rest holds, so that whoever downloads them asks on nobody's word but the chain's.
 
-mod cache;
+mod asn1;
 mod chain;
 mod crl;
-mod der;
 mod document;
 mod error;
 mod file;
 mod name;
 mod verify;
 
-pub use cache::{CrlCache, current_crls};
-pub use document::{HostKeyDocument, HostKeyHash, TrustedHostKey};
-pub use error::{CrlFault, Error};
-pub use file::{CertificateFile, Source};
-pub use verify::{Evidence, Roots, Verifier, crl_distribution_points, is_signing_key, show_name};
+pub use chain::Chain;
+pub use crl::{CrlStanding, Link, RevocationStatus, distribution_points};
+pub use document::{HostKeyDocument, TrustedHostKey};
+pub use error::{Error, NoUsableCrl};
+pub use file::{CertificateFile, PemBlock, PemKind, Sourced, pem_blocks};
+pub use verify::{Evidence, Roots, Verifier, is_signing_key, show_name};

@@ -7,6 +7,7 @@ use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::x509::{X509Name, X509NameBuilder, X509NameRef};
 use std::cmp::Ordering;
+use uvtypes::text::shown;
 
 const COMPANY: &[u8] = b"International Business Machines Corporation";
 const UNIT_SUFFIX: &[u8] = b"Key Signing Service";
@@ -68,10 +69,10 @@ pub(crate) fn same(one: &X509NameRef, other: &X509NameRef) -> bool {
     one.try_cmp(other).is_ok_and(|ordering| ordering == Ordering::Equal)
 }
 
-/// A name in words. Control characters of a hostile certificate do not reach a terminal.
+/// A name in words, fit for a terminal whoever made the certificate.
 pub(crate) fn show(name: &X509NameRef) -> String {
     let entries = name.entries().map(|entry| {
-        let value: String = String::from_utf8_lossy(entry.data().as_slice()).escape_debug().collect();
+        let value = shown(&String::from_utf8_lossy(entry.data().as_slice()));
         format!("{}={value}", entry.object().nid().short_name().unwrap_or("?"))
     });
     entries.collect::<Vec<_>>().join(", ")

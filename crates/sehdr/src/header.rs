@@ -1,7 +1,11 @@
 //! The header itself.
 
 use crate::Error;
-use uvtypes::Reader;
+use crate::secrets::SECRETS_SIZE;
+use std::mem::offset_of;
+use uvtypes::layout::{self, Field, FieldKind};
+use uvtypes::limits::HOST_KEYS_MAX;
+use uvtypes::{COORDINATE_SIZE, HostKeyHash, KeySlot, KeySlotKind, Reader, flags};
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -11,14 +15,13 @@ pub const MAGIC: [u8; 8] = *b"IBMSecEx";
 pub const VERSION_1: u32 = 0x100;
 /// Bytes before the key slots.
 pub const FIXED_SIZE: usize = size_of::<FixedPart>();
-/// Bytes of one key slot: host-key hash 32, wrapped key 32, tag 16.
-pub const KEY_SLOT_SIZE: usize = 80;
+/// The form of the key slots of a version 1 header.
+pub const KEY_SLOTS: KeySlotKind = KeySlotKind::P521;
 /// No header is larger: a larger size is a damaged or hostile file.
 pub const MAX_SIZE: u32 = 64 * 1024;
 
 const TAG_SIZE: usize = 16;
-/// CCK 32, image key 64, PSW 16, secret control flags 8, number of optional items 4, reserved 4.
-const MIN_ENCRYPTED_SIZE: u64 = 128;
+const MIN_ENCRYPTED_SIZE: u64 = SECRETS_SIZE as u64;
 
 /// The part in front of the key slots. All fields are big-endian.
 ///
@@ -59,6 +62,41 @@ struct FixedPart {
 
 const _: () = assert!(size_of::<FixedPart>() == 0x1a0);
 
+/// The fields in front of the key slots, for explanations.
+pub const FIELDS: &[Field] = &[
+    Field::new(offset_of!(FixedPart, magic), 8, "magic", FieldKind::Magic),
+    Field::new(offset_of!(FixedPart, version), 4, "version", FieldKind::Version),
+    Field::new(offset_of!(FixedPart, size), 4, "size of the header", FieldKind::Number),
+    Field::new(offset_of!(FixedPart, iv), 12, "initialization vector", FieldKind::Bytes),
+    Field::reserved(offset_of!(FixedPart, reserved), 4),
+    Field::new(offset_of!(FixedPart, key_slots), 8, "number of key slots", FieldKind::Number),
+    Field::new(offset_of!(FixedPart, encrypted_size), 8, "size of the encrypted part", FieldKind::Number),
+    Field::new(offset_of!(FixedPart, encrypted_pages), 8, "number of encrypted pages", FieldKind::Number),
+    Field::new(
+        offset_of!(FixedPart, plaintext_control_flags),
+        8,
+        "plaintext control flags",
+        FieldKind::Flags(flags::pcf::TABLE),
+    ),
+    Field::new(
+        offset_of!(FixedPart, customer_coordinates),
+        COORDINATE_SIZE,
+        "customer key, X coordinate",
+        FieldKind::Bytes,
+    ),
+    Field::new(
+        offset_of!(FixedPart, customer_coordinates) + COORDINATE_SIZE,
+        COORDINATE_SIZE,
+        "customer key, Y coordinate",
+        FieldKind::Bytes,
+    ),
+    Field::new(offset_of!(FixedPart, page_list_digest), 64, "page-list digest", FieldKind::Bytes),
+    Field::new(offset_of!(FixedPart, address_list_digest), 64, "address-list digest", FieldKind::Bytes),
+    Field::new(offset_of!(FixedPart, tweak_list_digest), 64, "tweak-list digest", FieldKind::Bytes),
+];
+
+const _: () = assert!(layout::end(FIELDS) == size_of::<FixedPart>());
+
 /// What identifies an image to the ultravisor: requests that carry these tags work for this image alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootTags {
@@ -72,11 +110,80 @@ pub struct BootTags {
     pub tag: [u8; 16],
 }
 
+/// All of a header but its secrets: what is written when one is made.
+#[derive(Clone, Debug)]
+pub struct HeaderDraft<'a> {
+    /// Initialization vector of the encrypted part.
+    pub iv: [u8; 12],
+    /// Number of encrypted pages of the image.
+    pub encrypted_pages: u64,
+    /// Plaintext control flags, bit 0 being the most significant.
+    pub plaintext_control_flags: u64,
+    /// Public coordinates of the customer's key: X then Y, 80 bytes each.
+    pub customer_coordinates: [u8; 160],
+    /// Digest of the image's encrypted pages (PLD).
+    pub page_list_digest: [u8; 64],
+    /// Digest of their addresses (ALD).
+    pub address_list_digest: [u8; 64],
+    /// Digest of their tweaks (TLD).
+    pub tweak_list_digest: [u8; 64],
+    /// The key slots, one for each machine.
+    pub key_slots: &'a [KeySlot],
+}
+
+impl HeaderDraft<'_> {
+    /// Bytes of a header with `key_slots` slots and no optional items.
+    pub const fn size(key_slots: usize) -> usize {
+        FIXED_SIZE + key_slots * KEY_SLOTS.size() + SECRETS_SIZE + TAG_SIZE
+    }
+
+    /// What is authenticated: all before the encrypted part, which follows with 128 bytes and the tag.
+    ///
+    /// # Errors
+    /// [`Error::KeySlots`] for a number of slots that no header has.
+    pub fn authenticated(&self) -> Result<Vec<u8>, Error> {
+        let slots = self.key_slots.len();
+        if !(1..=HOST_KEYS_MAX).contains(&slots) {
+            return Err(Error::KeySlots(slots as u64));
+        }
+        let size = u32::try_from(Self::size(slots)).map_err(|_| Error::KeySlots(slots as u64))?;
+        let fixed = FixedPart {
+            magic: MAGIC,
+            version: VERSION_1.into(),
+            size: size.into(),
+            iv: self.iv,
+            reserved: [0; 4],
+            key_slots: (slots as u64).into(),
+            encrypted_size: (SECRETS_SIZE as u64).into(),
+            encrypted_pages: self.encrypted_pages.into(),
+            plaintext_control_flags: self.plaintext_control_flags.into(),
+            customer_coordinates: self.customer_coordinates,
+            page_list_digest: self.page_list_digest,
+            address_list_digest: self.address_list_digest,
+            tweak_list_digest: self.tweak_list_digest,
+        };
+        let mut bytes = fixed.as_bytes().to_vec();
+        self.key_slots.iter().for_each(|slot| slot.write(&mut bytes));
+        Ok(bytes)
+    }
+}
+
+/// The parts of a header that matter to whoever has its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed<'a> {
+    /// All before the encrypted part.
+    pub authenticated: &'a [u8],
+    /// The encrypted part.
+    pub encrypted: &'a [u8],
+    /// The tag of both.
+    pub tag: [u8; 16],
+}
+
 /// A version 1 header whose sizes agree with each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeHeader {
     fixed: Box<[u8; FIXED_SIZE]>,
-    host_key_hashes: Vec<[u8; 32]>,
+    key_slots: Vec<KeySlot>,
     size: u32,
     encrypted_size: u64,
     boot_tags: BootTags,
@@ -98,7 +205,7 @@ impl Stated {
             return Err(Error::Magic);
         }
         let (version, size) = (reader.u32("version")?, reader.u32("size")?);
-        let smallest = FIXED_SIZE + KEY_SLOT_SIZE + TAG_SIZE;
+        let smallest = FIXED_SIZE + KEY_SLOTS.size() + TAG_SIZE;
         if size > MAX_SIZE {
             return Err(Error::Size { size, reason: format!("no SE header is larger than {MAX_SIZE} bytes") });
         }
@@ -126,29 +233,23 @@ impl SeHeader {
         let raw: [u8; FIXED_SIZE] = reader.array("fixed part of the SE header")?;
         let fixed = FixedPart::read_from_bytes(&raw).map_err(|_| Error::Magic)?;
         let (slots, encrypted_size) = (fixed.key_slots.get(), fixed.encrypted_size.get());
-        if !(1..=255).contains(&slots) {
+        if !(1..=HOST_KEYS_MAX as u64).contains(&slots) {
             return Err(Error::KeySlots(slots));
         }
-        let parts = FIXED_SIZE as u64 + slots * KEY_SLOT_SIZE as u64 + TAG_SIZE as u64;
+        let parts = FIXED_SIZE as u64 + slots * KEY_SLOTS.size() as u64 + TAG_SIZE as u64;
         if encrypted_size < MIN_ENCRYPTED_SIZE || Some(u64::from(stated.size)) != parts.checked_add(encrypted_size) {
             return Err(Error::Size {
                 size: stated.size,
                 reason: format!("{slots} key slots and {encrypted_size} encrypted bytes do not add up to that"),
             });
         }
-        let host_key_hashes = (0..slots)
-            .map(|_| {
-                let hash = reader.array("host-key hash of a key slot")?;
-                reader.bytes(KEY_SLOT_SIZE - 32, "wrapped key of a key slot")?;
-                Ok(hash)
-            })
-            .collect::<Result<_, Error>>()?;
+        let key_slots = (0..slots).map(|_| KEY_SLOTS.read(&mut reader)).collect::<Result<Vec<_>, _>>()?;
         // It is below MAX_SIZE, as it is a part of the whole.
         reader.bytes(usize::try_from(encrypted_size).unwrap_or(usize::MAX), "encrypted part of the SE header")?;
         let tag = reader.array("tag of the SE header")?;
         Ok(Self {
             fixed: Box::new(raw),
-            host_key_hashes,
+            key_slots,
             size: stated.size,
             encrypted_size,
             boot_tags: BootTags {
@@ -170,9 +271,14 @@ impl SeHeader {
         self.size
     }
 
-    /// SHA-256 over the public coordinates of each host key that can open the header, in slot order.
-    pub fn host_key_hashes(&self) -> &[[u8; 32]] {
-        &self.host_key_hashes
+    /// The key slots, each for a host key that can open the header.
+    pub fn key_slots(&self) -> &[KeySlot] {
+        &self.key_slots
+    }
+
+    /// The hash of each host key that can open the header, in the order of the slots.
+    pub fn host_key_hashes(&self) -> impl Iterator<Item = HostKeyHash> {
+        self.key_slots.iter().map(KeySlot::host_key)
     }
 
     /// Bytes of the encrypted part.
@@ -200,6 +306,19 @@ impl SeHeader {
         self.fixed().customer_coordinates
     }
 
+    /// What is sealed in `bytes`, which this header was parsed from.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] when `bytes` are others, and shorter.
+    pub fn sealed<'a>(&self, bytes: &'a [u8]) -> Result<Sealed<'a>, Error> {
+        let mut reader = Reader::new(bytes);
+        let size = FIXED_SIZE + self.key_slots.len() * KEY_SLOTS.size();
+        let authenticated = reader.bytes(size, "fixed part and key slots of the SE header")?;
+        let size = usize::try_from(self.encrypted_size).unwrap_or(usize::MAX);
+        let encrypted = reader.bytes(size, "encrypted part of the SE header")?;
+        Ok(Sealed { authenticated, encrypted, tag: reader.array("tag of the SE header")? })
+    }
+
     fn fixed(&self) -> &FixedPart {
         zerocopy::transmute_ref!(&*self.fixed)
     }
@@ -211,7 +330,7 @@ pub(crate) mod tests {
 
     /// A header with `slots` key slots that parses; its encrypted part is not really encrypted.
     pub(crate) fn header(slots: u8) -> Vec<u8> {
-        let size = FIXED_SIZE + KEY_SLOT_SIZE * usize::from(slots) + 128 + TAG_SIZE;
+        let size = FIXED_SIZE + KEY_SLOTS.size() * usize::from(slots) + 128 + TAG_SIZE;
         let fixed = FixedPart {
             magic: MAGIC,
             version: VERSION_1.into(),
@@ -230,7 +349,7 @@ pub(crate) mod tests {
         let mut bytes = fixed.as_bytes().to_vec();
         for slot in 0..slots {
             bytes.extend([0x80 ^ slot; 32]);
-            bytes.extend([0; KEY_SLOT_SIZE - 32]);
+            bytes.extend([0; KEY_SLOTS.size() - 32]);
         }
         bytes.extend([6; 128]);
         bytes.extend([7; TAG_SIZE]);
@@ -249,10 +368,33 @@ pub(crate) mod tests {
                 tag: [7; 16]
             }
         );
-        assert_eq!(header.host_key_hashes(), [[0x80; 32], [0x81; 32], [0x82; 32]]);
+        assert!(header.host_key_hashes().eq([0x80, 0x81, 0x82].map(|byte| HostKeyHash::sha256([byte; 32]))));
         assert_eq!((header.size(), header.encrypted_size(), header.encrypted_pages()), (800, 128, 77));
         assert_eq!((header.plaintext_control_flags(), header.iv()), (0x2000_0000, [1; 12]));
         assert_eq!(header.customer_coordinates(), [2; 160]);
+    }
+
+    #[test]
+    fn draft_writes_what_is_read() {
+        let whole = header(3);
+        let parsed = SeHeader::parse(&whole).unwrap();
+        let sealed = parsed.sealed(&whole).unwrap();
+        assert_eq!((sealed.encrypted, sealed.tag), (&[6; 128][..], [7; TAG_SIZE]));
+        let draft = HeaderDraft {
+            iv: [1; 12],
+            encrypted_pages: 77,
+            plaintext_control_flags: 0x2000_0000,
+            customer_coordinates: [2; 160],
+            page_list_digest: [3; 64],
+            address_list_digest: [4; 64],
+            tweak_list_digest: [5; 64],
+            key_slots: parsed.key_slots(),
+        };
+        assert_eq!(draft.authenticated().unwrap(), sealed.authenticated);
+        let too_many = vec![parsed.key_slots()[0].clone(); 256];
+        assert!(HeaderDraft { key_slots: &too_many, ..draft.clone() }.authenticated().is_err());
+        assert!(HeaderDraft { key_slots: &[], ..draft }.authenticated().is_err());
+        assert_eq!(HeaderDraft::size(3), whole.len());
     }
 
     #[test]

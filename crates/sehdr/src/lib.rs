@@ -25,7 +25,12 @@
 mod error;
 mod header;
 mod locate;
+mod secrets;
 
 pub use error::Error;
-pub use header::{BootTags, FIXED_SIZE, KEY_SLOT_SIZE, MAGIC, MAX_SIZE, SeHeader, VERSION_1};
-pub use locate::{DEFAULT_COUNT, DEFAULT_SKIP, Found, PAGE_SIZE, Search, locate};
+pub use header::{BootTags, FIELDS, FIXED_SIZE, HeaderDraft, KEY_SLOTS, MAGIC, MAX_SIZE, SeHeader, Sealed, VERSION_1};
+pub use locate::{
+    DEFAULT_COUNT, DEFAULT_SKIP, Found, METADATA_MAGIC, METADATA_OFFSET, METADATA_VERSION_1, PAGE_SIZE, Search, locate,
+};
+pub use secrets::{HeaderSecrets, SECRETS_SIZE};
+pub use uvtypes::flags::{pcf, scf};

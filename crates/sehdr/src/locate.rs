@@ -15,9 +15,11 @@ pub const DEFAULT_COUNT: u64 = 4;
 
 /// Newer images say where their header is: 28 bytes at 0xc000, big-endian: magic 8, offset of the header 8,
 /// version 4, offset of the IPIB 8. Source: the image format of the Secure Execution boot tooling.
-const METADATA_OFFSET: u64 = 0xc000;
-const METADATA_MAGIC: [u8; 8] = *b"SeImgLnx";
-const METADATA_VERSION_1: u32 = 1;
+pub const METADATA_OFFSET: u64 = 0xc000;
+/// What the metadata begins with.
+pub const METADATA_MAGIC: [u8; 8] = *b"SeImgLnx";
+/// The only version of the metadata there is.
+pub const METADATA_VERSION_1: u32 = 1;
 
 /// The last page that is looked at when nobody says where to look.
 const LAST_PAGE: u64 = (1 << 20) / PAGE_SIZE;

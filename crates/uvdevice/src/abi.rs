@@ -3,6 +3,7 @@
 //!
 //! Source: Linux `arch/s390/include/uapi/asm/uvdevice.h`.
 
+pub use uvtypes::limits::{ADD_SECRET_MAX, ADDITIONAL_MAX, ARCB_MAX, MEASUREMENT_MAX, RETRIEVE_MAX, USER_DATA_MAX};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What every ioctl of `/dev/uv` takes: `struct uvio_ioctl_cb`.
@@ -117,23 +118,10 @@ const _: () = {
     assert!(std::mem::offset_of!(InfoArgument, supp_uv_cmds) == 0x8);
 };
 
-/// Most bytes of an attestation request.
-pub const ARCB_MAX: usize = 0x10_0000;
-/// Most bytes of a measurement.
-pub const MEASUREMENT_MAX: usize = 0x8000;
-/// Most bytes of additional data.
-pub const ADDITIONAL_MAX: usize = 0x8000;
-/// Most bytes of user data.
-pub const USER_DATA_MAX: usize = 0x100;
-/// Most bytes of an add-secret request.
-pub const ADD_SECRET_MAX: usize = 0x10_0000;
 /// A page of the secret list; its buffer is one of them, or a multiple on Linux 6.13 and later.
 pub const LIST_PAGE: usize = 0x1000;
 /// Fewest bytes of the buffer for a retrieved secret: the index of the secret stands in it.
 pub const RETRIEVE_MIN: usize = 2;
-/// Most bytes of that buffer.
-pub const RETRIEVE_MAX: usize = 0x2000;
-
 /// The commands of the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -4,18 +4,21 @@ use crate::abi::{
     ADD_SECRET_MAX, ADDITIONAL_MAX, ARCB_MAX, Command, InfoArgument, LIST_PAGE, MEASUREMENT_MAX, RETRIEVE_MAX,
     RETRIEVE_MIN, USER_DATA_MAX,
 };
-use crate::secret_list::ENTRIES_PER_PAGE;
-use crate::{AttestCall, Driver, Error, Kernel, ReturnCode, SecretList};
+use crate::{AttestCall, Driver, Error, Kernel, ReturnCode};
 use nix::errno::Errno;
 use std::cell::OnceCell;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use uvtypes::SecretBox;
+use uvtypes::{Cuid, SecretBox, SecretList};
 use zerocopy::IntoBytes;
 
 /// Pages that the first try to list the store has room for.
 const LIST_PAGES: usize = 8;
+
+/// Entries that one page of the list holds.
+const ENTRIES_PER_PAGE: usize = (LIST_PAGE - SecretList::HEADER_SIZE) / SecretList::ENTRY_SIZE;
+const _: () = assert!(ENTRIES_PER_PAGE == 85);
 
 /// What a guest can ask the ultravisor for.
 pub trait Ultravisor {
@@ -102,7 +105,7 @@ pub struct Attested {
     /// Additional data.
     pub additional: Vec<u8>,
     /// Configuration unique id of the guest.
-    pub config_uid: [u8; 16],
+    pub cuid: Cuid,
 }
 
 /// The ultravisor behind a driver.
@@ -140,7 +143,7 @@ impl<D: Driver> UvDevice<D> {
     fn list_pages(&self, pages: usize) -> Result<SecretList, Error> {
         let mut buffer = vec![0; pages * LIST_PAGE];
         self.call(Command::ListSecrets, &mut buffer)?;
-        SecretList::parse(&buffer)
+        Ok(SecretList::parse(&buffer)?)
     }
 }
 
@@ -179,12 +182,12 @@ impl<D: Driver> Ultravisor for UvDevice<D> {
             config_uid: [0; 16],
         };
         judge(Command::Attest, self.driver.attest(&mut call))?;
-        let (said, config_uid) = (call.additional_len, call.config_uid);
+        let (said, cuid) = (call.additional_len, Cuid::from(call.config_uid));
         if said as usize > input.additional_size {
             return Err(Error::Overrun { said, room: input.additional_size });
         }
         additional.truncate(said as usize);
-        Ok(Attested { measurement, additional, config_uid })
+        Ok(Attested { measurement, additional, cuid })
     }
 
     fn add_secret(&self, request: &[u8]) -> Result<(), Error> {

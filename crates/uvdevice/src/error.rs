@@ -63,9 +63,9 @@ pub enum Error {
         what: &'static str,
         /// How long it is.
         found: usize,
-        /// How long it may be.
+        /// Maximum length in bytes.
         most: usize,
-        /// How long it must be.
+        /// Minimum length in bytes.
         least: usize,
     },
     /// The kernel says that it wrote more than there is room for.
@@ -76,17 +76,9 @@ pub enum Error {
         /// What there was.
         room: usize,
     },
-    /// A list ends before all its entries, or inside its header.
-    #[error("the secret list is cut")]
-    ListCut(#[from] uvtypes::ReadError),
-    /// The list says that it holds more than there is.
-    #[error("the secret list says that it holds {listed} of {total} secrets")]
-    ListTotal {
-        /// Secrets in the list.
-        listed: u16,
-        /// Secrets in the store.
-        total: u16,
-    },
+    /// The list of secrets is malformed.
+    #[error(transparent)]
+    List(#[from] uvtypes::SecretListError),
     /// A file about the ultravisor that cannot be read.
     #[error("cannot read {}", path.display())]
     Query {
@@ -106,9 +98,6 @@ pub enum Error {
         /// What it should be.
         wanted: &'static str,
     },
-    /// Not the textual form of a secret id.
-    #[error("is not a secret id: that is 0x and 64 hex digits")]
-    SecretId,
 }
 
 impl Error {

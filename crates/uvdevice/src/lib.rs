@@ -28,7 +28,6 @@ mod error;
 mod ioctl;
 mod query;
 mod return_code;
-mod secret_list;
 
 pub use device::{AttestInput, Attested, Info, Ultravisor, UvDevice};
 pub use driver::{AttestCall, Driver};
@@ -36,4 +35,3 @@ pub use error::Error;
 pub use ioctl::Kernel;
 pub use query::{Bits, Query, Side};
 pub use return_code::{REASONS, Reason, ReturnCode};
-pub use secret_list::{ListedSecret, SecretId, SecretKind, SecretList};

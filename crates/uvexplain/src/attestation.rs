@@ -2,65 +2,50 @@
 
 use crate::frame;
 use crate::walker::Walker;
+use uvrequest::layouts::{ARCB, EXCHANGE, HMAC_SHA_512};
 use uvtypes::ReadError;
+use uvtypes::attestation::{AttestationFlags, PARTS};
 
-const FLAGS: [(u32, &str); 5] = [
-    (1, "nonce"),
-    (2, "host-key hash of the image"),
-    (3, "host-key hash of the request"),
-    (4, "secret-store hash"),
-    (5, "firmware state"),
-];
-
-/// The optional parts of the additional data by their flag: bit, size, name.
-const ADDITIONAL: [(u32, usize, &str); 4] = [
-    (2, 32, "host-key hash of the image"),
-    (3, 32, "host-key hash of the request"),
-    (4, 64, "secret-store hash"),
-    (5, 320, "firmware state"),
+/// The parts of an exchange file, in the order of their entries in its header.
+const ENTRIES: [(&str, &str); 5] = [
+    ("request: size", "request: offset"),
+    ("measurement: size", "measurement: offset"),
+    ("additional data: size", "additional data: offset"),
+    ("user data: size", "user data: offset"),
+    ("CUID: size", "CUID: offset"),
 ];
 
 pub(crate) fn walk_request(w: &mut Walker<'_>) -> Result<(), ReadError> {
     walk_flagged_request(w).map(drop)
 }
 
-fn walk_flagged_request(w: &mut Walker<'_>) -> Result<u64, ReadError> {
-    w.magic(8)?;
+fn walk_flagged_request(w: &mut Walker<'_>) -> Result<AttestationFlags, ReadError> {
+    w.bytes(8, "magic")?;
     let frame = frame::walk(w)?;
-    let flags = w.flags("flags", &FLAGS)?;
-    let algorithm = w.u32("measurement algorithm")?;
-    w.means(if algorithm == 1 { "HMAC-SHA-512" } else { "unknown" });
-    w.reserved(4)?;
-    w.coordinates()?;
-    w.key_slots(frame.slots.into())?;
+    let values = w.fields(ARCB)?;
+    let known = values.number("measurement algorithm") == u64::from(HMAC_SHA_512);
+    w.field_means("measurement algorithm", if known { "HMAC-SHA-512" } else { "unknown" });
+    frame::walk_keys(w, &frame)?;
     frame::walk_end(w, &frame, "measurement key and nonce")?;
-    Ok(flags)
+    Ok(AttestationFlags::from(values.number("flags")))
 }
 
 pub(crate) fn walk_exchange(w: &mut Walker<'_>) -> Result<(), ReadError> {
-    w.magic(8)?;
-    w.version()?;
-    let size = w.u32("size of the file")?;
-    if size as usize > w.input().len() {
+    let values = w.fields(EXCHANGE)?;
+    let size = values.number("size of the file");
+    if size > w.input().len() as u64 {
         w.warn(format!("the file says it has {size} bytes, there are {}", w.input().len()));
     }
-    w.reserved(8)?;
     let mut entries = Vec::new();
-    for (size_name, offset_name) in [
-        ("request: size", "request: offset"),
-        ("measurement: size", "measurement: offset"),
-        ("additional data: size", "additional data: offset"),
-        ("user data: size", "user data: offset"),
-        ("CUID: size", "CUID: offset"),
-    ] {
-        let size = w.u32(size_name)?;
-        let offset = w.u32(offset_name)?;
-        w.means(match (size, offset) {
+    for (size_name, offset_name) in ENTRIES {
+        let (size, offset) = (values.number(size_name), values.number(offset_name));
+        let meaning = match (size, offset) {
             (0, 0) => "absent",
             (_, 0) => "expected in the response",
             _ => "",
-        });
-        entries.push((size as usize, offset as usize));
+        };
+        w.field_means(offset_name, meaning);
+        entries.push((frame::as_size(size), frame::as_size(offset)));
     }
     let present = |index: usize| entries.get(index).copied().filter(|(_, offset)| *offset != 0);
     let mut flags = None;
@@ -86,11 +71,9 @@ pub(crate) fn walk_exchange(w: &mut Walker<'_>) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn walk_additional(w: &mut Walker<'_>, flags: u64) -> Result<(), ReadError> {
-    for (bit, size, name) in ADDITIONAL {
-        if flags >> (63 - bit) & 1 == 1 {
-            w.bytes(size, name)?;
-        }
+fn walk_additional(w: &mut Walker<'_>, flags: AttestationFlags) -> Result<(), ReadError> {
+    for part in PARTS.iter().filter(|part| part.is_in(flags)) {
+        w.bytes(part.size, part.flag.name)?;
     }
     if w.left() > 0 {
         w.bytes(w.left(), "unrecognized additional data")?;

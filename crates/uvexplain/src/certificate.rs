@@ -78,10 +78,10 @@ fn certificate_fields(certificate: &X509, known: &[KnownHostKey]) -> Result<Fact
         ("signature", algorithm(certificate.signature_algorithm().object().nid())),
     ];
     if let Some(id) = certificate.subject_key_id() {
-        facts.push(("subject key id", hex(id.as_slice())));
+        facts.push(("subject key id", hex::encode(id.as_slice())));
     }
     if let Some(id) = certificate.authority_key_id() {
-        facts.push(("authority key id", hex(id.as_slice())));
+        facts.push(("authority key id", hex::encode(id.as_slice())));
     }
     for point in certificate.crl_distribution_points().iter().flatten() {
         for name in point.distpoint().and_then(|point| point.fullname()).iter().flat_map(|names| names.iter()) {
@@ -92,9 +92,9 @@ fn certificate_fields(certificate: &X509, known: &[KnownHostKey]) -> Result<Fact
     }
     if let Some(document) = host_key {
         let hash = document.hash();
-        let matched = known.iter().find(|known| known.hash == hash.0);
+        let matched = known.iter().find(|known| known.hash == hash);
         let matched = matched.map(|known| format!(" (host key of '{}')", known.name)).unwrap_or_default();
-        facts.push(("host-key hash", format!("0x{hash}{matched}")));
+        facts.push(("host-key hash", format!("{hash}{matched}")));
     }
     Ok(facts)
 }
@@ -117,8 +117,4 @@ fn crl_fields(crl: &X509Crl) -> Result<Facts, ErrorStack> {
 
 fn algorithm(nid: Nid) -> String {
     nid.long_name().unwrap_or("unknown algorithm").to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

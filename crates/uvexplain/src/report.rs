@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use std::fmt;
+use uvtypes::HostKeyHash;
 
 /// A file, explained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,10 +52,7 @@ pub enum Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes(bytes) => {
-                f.write_str("0x")?;
-                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
+            Self::Bytes(bytes) => write!(f, "0x{}", hex::encode(bytes)),
             Self::Zeros => f.write_str("0"),
             Self::Number(number) => write!(f, "{number}"),
             Self::Hex(number) => write!(f, "{number:#x}"),
@@ -116,8 +114,8 @@ impl fmt::Display for FileKind {
 /// A host key that key slots are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownHostKey {
-    /// SHA-256 over its public coordinates.
-    pub hash: [u8; 32],
+    /// The hash by which key slots name the host key.
+    pub hash: HostKeyHash,
     /// What to call it, such as the name of its file.
     pub name: String,
 }

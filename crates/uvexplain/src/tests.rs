@@ -100,7 +100,7 @@ fn explains_every_byte_of_each_binary_format() {
 
 #[test]
 fn names_flags_kinds_and_known_host_keys() {
-    let known = KnownHostKey { hash: [6; 32], name: "z16.crt".to_owned() };
+    let known = KnownHostKey { hash: uvtypes::HostKeyHash::sha256([6; 32]), name: "z16.crt".to_owned() };
     let report = explain_bytes(&add_secret_request(), &[known]).unwrap();
     assert_eq!(value(&report, "flags").meaning, "disable dump");
     assert_eq!(value(&report, "kind of secret").meaning, "Association");

@@ -1,7 +1,24 @@
 //! Walks a binary layout and notes each field.
 
 use crate::report::{Field, FileKind, KnownHostKey, Report, Value};
-use uvtypes::{ReadError, Reader};
+use uvtypes::flags::{self, Flag};
+use uvtypes::layout::{Field as Layout, FieldKind};
+use uvtypes::{COORDINATE_SIZE, KeySlotKind, ReadError, Reader, SecretId, SecretKind, SecretUse};
+
+/// The fields of one table as they stand in the input.
+pub(crate) struct Values<'a>(Vec<(&'static str, &'a [u8])>);
+
+impl<'a> Values<'a> {
+    /// The bytes of the field called `name`; none for a name that the table does not have.
+    pub(crate) fn bytes(&self, name: &str) -> &'a [u8] {
+        self.0.iter().find(|(field, _)| *field == name).map(|(_, bytes)| *bytes).unwrap_or_default()
+    }
+
+    /// The number in the field called `name`.
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        be_number(self.bytes(name))
+    }
+}
 
 pub(crate) struct Walker<'a> {
     reader: Reader<'a>,
@@ -53,6 +70,65 @@ impl<'a> Walker<'a> {
         self.warnings.push(warning.into());
     }
 
+    /// Notes the fields of a table, one behind the other.
+    pub(crate) fn fields(&mut self, table: &'static [Layout]) -> Result<Values<'a>, ReadError> {
+        self.fields_of("", table)
+    }
+
+    /// Like [`Walker::fields`], with `prefix` before each name but `reserved`.
+    pub(crate) fn fields_of(&mut self, prefix: &str, table: &'static [Layout]) -> Result<Values<'a>, ReadError> {
+        let mut values = Vec::with_capacity(table.len());
+        for Layout { size, name, kind, .. } in table {
+            let bytes = self.reader.bytes(*size, name)?;
+            let (value, meaning) = self.explain(*kind, bytes);
+            let prefix = if *kind == FieldKind::Reserved { "" } else { prefix };
+            self.note(*size, &format!("{prefix}{name}"), value);
+            self.means(meaning);
+            values.push((*name, bytes));
+        }
+        Ok(Values(values))
+    }
+
+    /// Value and meaning of a field whose bytes were just read.
+    fn explain(&mut self, kind: FieldKind, bytes: &[u8]) -> (Value, String) {
+        let number = be_number(bytes);
+        match kind {
+            FieldKind::Magic => match std::str::from_utf8(bytes) {
+                Ok(text) if text.chars().all(|c| c.is_ascii_graphic()) => {
+                    (Value::Text(format!("'{text}'")), String::new())
+                }
+                _ => (Value::Bytes(bytes.to_vec()), String::new()),
+            },
+            FieldKind::Version => {
+                if number != 0x100 {
+                    self.warn(format!("version {number:#x} is not known; the fields may mean something else"));
+                }
+                (Value::Hex(number), String::new())
+            }
+            FieldKind::Number => (Value::Number(number), String::new()),
+            FieldKind::Flags(table) => (Value::Text(format!("{number:#018x}")), flag_names(number, table)),
+            FieldKind::HostKeyHash => {
+                let known = self.known.iter().find(|known| known.hash.as_bytes() == bytes);
+                let meaning = known.map(|known| format!("host key of '{}'", known.name));
+                (Value::Bytes(bytes.to_vec()), meaning.unwrap_or_default())
+            }
+            FieldKind::SecretKind => (Value::Number(number), secret_kind(number as u16)),
+            FieldKind::SecretId => {
+                let id = <[u8; 32]>::try_from(bytes).map(SecretId::from).ok();
+                let name = id.as_ref().and_then(SecretId::as_name);
+                (Value::Bytes(bytes.to_vec()), name.map(|name| format!("'{name}'")).unwrap_or_default())
+            }
+            FieldKind::Encrypted => (Value::Encrypted, String::new()),
+            FieldKind::Reserved if bytes.iter().all(|byte| *byte == 0) => (Value::Zeros, String::new()),
+            FieldKind::Reserved => {
+                let at = self.base.saturating_add(self.reader.offset() - bytes.len());
+                self.warn(format!("the reserved field at {at:#x} is not zero"));
+                (Value::Bytes(bytes.to_vec()), String::new())
+            }
+            _ => (Value::Bytes(bytes.to_vec()), String::new()),
+        }
+    }
+
     /// The meaning of the field noted last.
     pub(crate) fn means(&mut self, meaning: impl Into<String>) {
         if let Some(field) = self.fields.last_mut() {
@@ -60,10 +136,10 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// The name of the field noted last, where it depends on a number.
-    pub(crate) fn named(&mut self, name: impl Into<String>) {
-        if let Some(field) = self.fields.last_mut() {
-            field.name = name.into();
+    /// The meaning of the field with this name.
+    pub(crate) fn field_means(&mut self, name: &str, meaning: impl Into<String>) {
+        if let Some(field) = self.fields.iter_mut().rfind(|field| field.name == name) {
+            field.meaning = meaning.into();
         }
     }
 
@@ -91,85 +167,16 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    pub(crate) fn magic(&mut self, size: usize) -> Result<&'a [u8], ReadError> {
-        let bytes = self.reader.bytes(size, "magic")?;
-        let value = match std::str::from_utf8(bytes) {
-            Ok(text) if text.chars().all(|c| c.is_ascii_graphic()) => Value::Text(format!("'{text}'")),
-            _ => Value::Bytes(bytes.to_vec()),
-        };
-        self.note(size, "magic", value);
-        Ok(bytes)
-    }
-
-    pub(crate) fn u8(&mut self, name: &'static str) -> Result<u8, ReadError> {
-        let number = self.reader.u8(name)?;
-        self.note(1, name, Value::Number(number.into()));
-        Ok(number)
-    }
-
-    pub(crate) fn u16(&mut self, name: &'static str) -> Result<u16, ReadError> {
-        let number = self.reader.u16(name)?;
-        self.note(2, name, Value::Number(number.into()));
-        Ok(number)
-    }
-
-    pub(crate) fn u32(&mut self, name: &'static str) -> Result<u32, ReadError> {
-        let number = self.reader.u32(name)?;
-        self.note(4, name, Value::Number(number.into()));
-        Ok(number)
-    }
-
-    pub(crate) fn u64(&mut self, name: &'static str) -> Result<u64, ReadError> {
-        let number = self.reader.u64(name)?;
-        self.note(8, name, Value::Number(number));
-        Ok(number)
-    }
-
-    pub(crate) fn version(&mut self) -> Result<(), ReadError> {
-        let version = self.reader.u32("version")?;
-        self.note(4, "version", Value::Hex(version.into()));
-        if version != 0x100 {
-            self.warn(format!("version {version:#x} is not known; the fields may mean something else"));
-        }
-        Ok(())
-    }
-
-    /// 64 flags, bit 0 being the most significant.
-    pub(crate) fn flags(&mut self, name: &'static str, names: &[(u32, &str)]) -> Result<u64, ReadError> {
-        let flags = self.reader.u64(name)?;
-        self.note(8, name, Value::Text(format!("{flags:#018x}")));
-        let set = (0..64).filter(|bit| flags >> (63 - bit) & 1 == 1);
-        let meaning: Vec<_> = set
-            .map(|bit| match names.iter().find(|(known, _)| *known == bit) {
-                Some((_, name)) => (*name).to_owned(),
-                None => format!("unknown bit {bit}"),
-            })
-            .collect();
-        self.means(meaning.join(", "));
-        Ok(flags)
-    }
-
-    /// X and Y of a P-521 key, 80 bytes each.
+    /// X and Y of a P-521 key.
     pub(crate) fn coordinates(&mut self) -> Result<(), ReadError> {
-        self.bytes(80, "customer key, X coordinate")?;
-        self.bytes(80, "customer key, Y coordinate")?;
+        self.bytes(COORDINATE_SIZE, "customer key, X coordinate")?;
+        self.bytes(COORDINATE_SIZE, "customer key, Y coordinate")?;
         Ok(())
     }
 
-    /// Key slots of 80 bytes.
-    pub(crate) fn key_slots(&mut self, count: u64) -> Result<(), ReadError> {
-        for slot in 0..count {
-            let hash = self.bytes(32, "host-key hash")?;
-            self.named(format!("key slot {slot}: host-key hash"));
-            if let Some(known) = self.known.iter().find(|known| known.hash == *hash) {
-                self.means(format!("host key of '{}'", known.name));
-            }
-            self.encrypted(32, "wrapped request key")?;
-            self.named(format!("key slot {slot}: wrapped key"));
-            self.bytes(16, "tag of the wrapped key")?;
-            self.named(format!("key slot {slot}: tag"));
-        }
-        Ok(())
+    /// The slots of `count` machines.
+    pub(crate) fn key_slots(&mut self, kind: KeySlotKind, count: u64) -> Result<(), ReadError> {
+        (0..count).try_for_each(|slot| self.fields_of(&format!("key slot {slot}: "), kind.fields()).map(drop))
     }
 
     /// Whatever is left when all is explained.
@@ -191,5 +198,30 @@ impl<'a> Walker<'a> {
             value,
             meaning: String::new(),
         });
+    }
+}
+
+/// A big-endian number of up to 8 bytes; 0 for a field that is wider.
+fn be_number(bytes: &[u8]) -> u64 {
+    match bytes.len() {
+        ..=8 => bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+        _ => 0,
+    }
+}
+
+/// The names of the flags that are set, bit 0 being the most significant.
+fn flag_names(word: u64, table: &[Flag]) -> String {
+    let name = |bit| match flags::find(table, bit) {
+        Some(flag) => flag.name.to_owned(),
+        None => format!("unknown bit {bit}"),
+    };
+    flags::ones(word).map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a kind of secret: as lists show it, or what a request of this kind does.
+fn secret_kind(number: u16) -> String {
+    match SecretKind(number).row().map(|row| row.used) {
+        Some(SecretUse::NotStored(what)) => what.to_owned(),
+        _ => SecretKind(number).to_string(),
     }
 }

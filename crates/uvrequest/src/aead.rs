@@ -1,22 +1,24 @@
-//! AES-256-GCM, the one cipher of all requests.
+//! AES-256-GCM, the one cipher of all requests and headers.
 
 use openssl::error::ErrorStack;
 use openssl::symm::{Cipher, Crypter, Mode};
 use uvtypes::SecretBox;
 
-pub(crate) const KEY_SIZE: usize = 32;
-pub(crate) const IV_SIZE: usize = 12;
-pub(crate) const TAG_SIZE: usize = 16;
+/// Bytes of a key.
+pub const KEY_SIZE: usize = 32;
+/// Bytes of an initialization vector.
+pub const IV_SIZE: usize = 12;
+/// Bytes of a tag.
+pub const TAG_SIZE: usize = 16;
 
-pub(crate) type Key = SecretBox<[u8; KEY_SIZE]>;
+/// A key, wiped when dropped.
+pub type Key = SecretBox<[u8; KEY_SIZE]>;
 
 /// Encrypts `plain`; `aad` is authenticated with it.
-pub(crate) fn seal(
-    key: &Key,
-    iv: &[u8; IV_SIZE],
-    aad: &[u8],
-    plain: &[u8],
-) -> Result<(Vec<u8>, [u8; TAG_SIZE]), ErrorStack> {
+///
+/// # Errors
+/// When OpenSSL refuses.
+pub fn seal(key: &Key, iv: &[u8; IV_SIZE], aad: &[u8], plain: &[u8]) -> Result<(Vec<u8>, [u8; TAG_SIZE]), ErrorStack> {
     let (sealed, crypter) = run(Mode::Encrypt, key, iv, aad, plain, None)?;
     let mut tag = [0; TAG_SIZE];
     crypter.get_tag(&mut tag)?;
@@ -24,7 +26,10 @@ pub(crate) fn seal(
 }
 
 /// Decrypts `sealed`; fails if it, `aad` or `tag` is not as it was sealed.
-pub(crate) fn open(
+///
+/// # Errors
+/// OpenSSL's, mostly empty: the tag does not fit.
+pub fn open(
     key: &Key,
     iv: &[u8; IV_SIZE],
     aad: &[u8],

@@ -1,12 +1,10 @@
 use openssl::error::ErrorStack;
+use uvtypes::ReadError;
 
-/// Why a request cannot be built, read or verified.
-#[derive(Debug, thiserror::Error)]
+/// Why bytes are not a request, or not a file that carries one: their layout is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// A request is for 1 to 255 machines.
-    #[error("{0} host keys were given; a request is for 1 to 255 host keys")]
-    HostKeyCount(usize),
+pub enum FormatError {
     /// The input does not begin as an add-secret request does.
     #[error("not an add-secret request: it does not begin with 'asrcbM'")]
     NotAnAddSecretRequest,
@@ -29,11 +27,8 @@ pub enum Error {
     /// The measurement algorithm is not known.
     #[error("unknown measurement algorithm {0} at offset 0x38; only 1 (HMAC-SHA-512) is known")]
     Algorithm(u32),
-    /// The attestation request does not open.
-    #[error("the attestation request does not open with this attestation request protection key")]
-    WrongArpk,
     /// The response lacks what the request asked for.
-    #[error("the request asked for {0}, but the response does not contain it")]
+    #[error("the request asked for the {0}, but the response does not contain it")]
     AdditionalDataMissing(&'static str),
     /// The kind of user data is none of 0 to 4.
     #[error("unsupported kind of user data {0:#06x} at offset 0x6")]
@@ -58,7 +53,25 @@ pub enum Error {
     NoKeySlot,
     /// The input ends inside a field, or goes on behind its end.
     #[error("malformed request")]
-    Wire(#[from] uvtypes::ReadError),
+    Wire(#[from] ReadError),
+}
+
+/// Why a request cannot be built or verified: its layout, a rule, or OpenSSL.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The layout is wrong.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A request is for 1 to 255 machines.
+    #[error("{0} host keys were given; a request is for 1 to 255 host keys")]
+    HostKeyCount(usize),
+    /// The attestation request does not open.
+    #[error("the attestation request does not open with this attestation request protection key")]
+    WrongArpk,
+    /// The measurement of the request does not depend on a nonce, so that an old answer would do.
+    #[error("the attestation request has no nonce")]
+    NoNonce,
     /// A secret has the wrong size for its kind.
     #[error("{kind} is {actual} bytes long; it must be {expected}")]
     SecretSize {
@@ -67,7 +80,7 @@ pub enum Error {
         /// Its size in bytes.
         actual: usize,
         /// The sizes that are possible.
-        expected: &'static str,
+        expected: String,
     },
     /// The private key is on a curve that the ultravisor does not store.
     #[error(
@@ -113,17 +126,13 @@ pub enum Error {
     /// The signature does not hold.
     #[error("the signature does not fit the request and the certificate")]
     Signature,
-    /// A text is not the hexadecimal form of a value.
-    #[error("{what} must be {digits} hexadecimal digits, optionally behind '0x'; {found}")]
-    Hex {
-        /// The value's name.
-        what: &'static str,
-        /// How many digits it has.
-        digits: usize,
-        /// What was found instead.
-        found: String,
-    },
     /// OpenSSL refused an operation.
     #[error("OpenSSL refused")]
     OpenSsl(#[from] ErrorStack),
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        Self::Format(error.into())
+    }
 }

@@ -10,13 +10,17 @@
 //! A request is a frame of authenticated data, in it the customer's public key and one key slot for each
 //! machine, then an encrypted area and a tag. Each slot wraps the one request protection key.
 
-mod aead;
+pub mod aead;
 pub mod attest;
-mod envelope;
 mod error;
+mod hkdf;
 mod key_exchange;
 mod keyslot;
+pub mod layouts;
+mod request_frame;
 pub mod secret;
 
-pub use error::Error;
-pub use key_exchange::MAX_HOST_KEYS;
+pub use error::{Error, FormatError};
+pub use hkdf::hkdf_sha512;
+pub use key_exchange::CustomerKey;
+pub use keyslot::wrap_for_all;

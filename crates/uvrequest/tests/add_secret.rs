@@ -18,9 +18,11 @@ use sehdr::BootTags;
 use std::sync::LazyLock;
 use uvrequest::Error;
 use uvrequest::secret::{
-    AddSecretRequest, AddSecretRequestView, Cck, Cuid, ExtensionSecret, FLAG_DISABLE_DUMP, GuestSecret,
-    RetrievableSecret, SecretId, SecretKind, SigningKey, UserData, VerifiedUserData,
+    AddSecretRequest, AddSecretRequestView, Cck, ExtensionSecret, GuestSecret, RetrievableSecret, SigningKey, UserData,
+    VerifiedUserData,
 };
+use uvtypes::flags::add_secret::DISABLE_DUMP;
+use uvtypes::{Cuid, RetrievableType, SecretId, SecretKind};
 
 static HOST: LazyLock<(HostKey, TrustedHostKey)> = LazyLock::new(|| {
     let host = HostKey::generate().unwrap();
@@ -74,32 +76,35 @@ fn secrets() -> Vec<(GuestSecret, u16, Vec<u8>)> {
     for size in [0, 1, 13, 14, 15, 8190] {
         let mut stored = [&(size as u16).to_be_bytes()[..], &bytes(size)].concat();
         stored.resize(stored.len().next_multiple_of(16), 0);
-        secrets.push((retrievable(RetrievableSecret::plaintext(&bytes(size)).unwrap()), 3, stored));
+        secrets.push((retrievable(RetrievableSecret::new(RetrievableType::Plain, &bytes(size)).unwrap()), 3, stored));
     }
-    type Make = fn(&[u8]) -> Result<RetrievableSecret, Error>;
-    let keys: [(Make, usize, u16); 7] = [
-        (RetrievableSecret::aes, 16, 4),
-        (RetrievableSecret::aes, 24, 5),
-        (RetrievableSecret::aes, 32, 6),
-        (RetrievableSecret::aes_xts, 32, 7),
-        (RetrievableSecret::aes_xts, 64, 8),
-        (RetrievableSecret::hmac_sha, 64, 9),
-        (RetrievableSecret::hmac_sha, 128, 10),
+    let keys: [(RetrievableType, usize, u16); 7] = [
+        (RetrievableType::Aes, 16, 4),
+        (RetrievableType::Aes, 24, 5),
+        (RetrievableType::Aes, 32, 6),
+        (RetrievableType::AesXts, 32, 7),
+        (RetrievableType::AesXts, 64, 8),
+        (RetrievableType::HmacSha, 64, 9),
+        (RetrievableType::HmacSha, 128, 10),
     ];
-    for (make, size, kind) in keys {
-        secrets.push((retrievable(make(&bytes(size)).unwrap()), kind, bytes(size)));
+    for (sort, size, kind) in keys {
+        secrets.push((retrievable(RetrievableSecret::new(sort, &bytes(size)).unwrap()), kind, bytes(size)));
     }
     for (curve, kind, size) in [(Nid::X9_62_PRIME256V1, 17, 32), (Nid::SECP384R1, 18, 48), (Nid::SECP521R1, 19, 80)] {
         let key = ec_key(curve);
         let stored = key.ec_key().unwrap().private_key().to_vec_padded(size).unwrap();
-        secrets.push((retrievable(RetrievableSecret::ec(&pem(&key)).unwrap()), kind, stored.clone()));
+        secrets.push((
+            retrievable(RetrievableSecret::new(RetrievableType::Ec, &pem(&key)).unwrap()),
+            kind,
+            stored.clone(),
+        ));
         let der = key.ec_key().unwrap().private_key_to_der().unwrap();
-        secrets.push((retrievable(RetrievableSecret::ec(&der).unwrap()), kind, stored));
+        secrets.push((retrievable(RetrievableSecret::new(RetrievableType::Ec, &der).unwrap()), kind, stored));
     }
     for (key, kind, size) in [(PKey::generate_ed25519().unwrap(), 20, 32), (PKey::generate_ed448().unwrap(), 21, 64)] {
         let raw = key.raw_private_key().unwrap();
         let stored = [&vec![0; size - raw.len()], &raw[..]].concat();
-        secrets.push((retrievable(RetrievableSecret::ec(&pem(&key)).unwrap()), kind, stored));
+        secrets.push((retrievable(RetrievableSecret::new(RetrievableType::Ec, &pem(&key)).unwrap()), kind, stored));
     }
     secrets
 }
@@ -136,7 +141,7 @@ fn firmware_reads_what_was_asked_for_every_kind() {
         for (data, data_kind, size, key) in rows.map(|(_, row)| row.clone()) {
             for (extension, extension_bytes) in &extensions {
                 let mut request = AddSecretRequest::new(tags(), secret.clone())
-                    .flags(FLAG_DISABLE_DUMP)
+                    .flags(DISABLE_DUMP.mask())
                     .bind_to(Cuid::from([5; 16]))
                     .user_data(data.clone())
                     .unwrap();
@@ -202,16 +207,15 @@ fn no_two_requests_share_key_or_iv() {
 
 #[test]
 fn secrets_of_a_wrong_size_are_refused() {
-    type Make = fn(&[u8]) -> Result<RetrievableSecret, Error>;
-    let rows: [(Make, &[usize]); 4] = [
-        (RetrievableSecret::plaintext, &[8191, 65536]),
-        (RetrievableSecret::aes, &[0, 15, 17, 23, 25, 31, 33, 64]),
-        (RetrievableSecret::aes_xts, &[0, 16, 31, 33, 48, 63, 65]),
-        (RetrievableSecret::hmac_sha, &[0, 32, 63, 65, 127, 129]),
+    let rows: [(RetrievableType, &[usize]); 4] = [
+        (RetrievableType::Plain, &[8191, 65536]),
+        (RetrievableType::Aes, &[0, 15, 17, 23, 25, 31, 33, 64]),
+        (RetrievableType::AesXts, &[0, 16, 31, 33, 48, 63, 65]),
+        (RetrievableType::HmacSha, &[0, 32, 63, 65, 127, 129]),
     ];
-    for (make, sizes) in rows {
+    for (sort, sizes) in rows {
         for size in sizes {
-            let result = make(&vec![1; *size]);
+            let result = RetrievableSecret::new(sort, &vec![1; *size]);
             assert!(matches!(result, Err(Error::SecretSize { actual, .. }) if actual == *size), "{size}");
         }
     }
@@ -225,7 +229,7 @@ fn secrets_of_a_wrong_size_are_refused() {
 fn keys_that_do_not_fit_are_refused_by_name() {
     let rsa = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap();
     for (key, name) in [(ec_key(Nid::SECP256K1), "secp256k1"), (rsa.clone(), "RSA 1024")] {
-        let error = RetrievableSecret::ec(&pem(&key)).unwrap_err();
+        let error = RetrievableSecret::new(RetrievableType::Ec, &pem(&key)).unwrap_err();
         assert!(matches!(&error, Error::Curve { found } if found.contains(name)), "{error}");
     }
     for (key, name) in [(ec_key(Nid::SECP384R1), "secp384r1"), (rsa, "RSA 1024")] {
@@ -237,7 +241,7 @@ fn keys_that_do_not_fit_are_refused_by_name() {
         .unwrap();
     for bytes in [&b""[..], b"text", &locked, &[0x30, 0x80]] {
         assert!(matches!(SigningKey::from_pem_or_der(bytes), Err(Error::NotAPrivateKey)));
-        assert!(matches!(RetrievableSecret::ec(bytes), Err(Error::NotAPrivateKey)));
+        assert!(matches!(RetrievableSecret::new(RetrievableType::Ec, bytes), Err(Error::NotAPrivateKey)));
     }
 }
 
@@ -318,7 +322,7 @@ fn every_prefix_is_refused_and_every_flipped_bit_is_found() {
             let firmware = Firmware::parse(&flipped).and_then(|request| request.open(&HOST.0));
             assert!(firmware.is_err(), "kind {kind}, byte {at:#x}");
             let view = AddSecretRequestView::parse(&flipped);
-            let verified = view.and_then(|view| view.verify_user_data(key.as_ref()).map(drop));
+            let verified = view.map_err(Error::from).and_then(|view| view.verify_user_data(key.as_ref()).map(drop));
             let unseen = key.is_none() || at >= request.len() - 16;
             assert!(verified.is_err() || unseen, "kind {kind}, byte {at:#x}");
         }
@@ -364,13 +368,13 @@ fn view_gives_what_can_be_read_without_a_key() {
 
 #[test]
 fn lists_and_files_show_these_names() {
-    assert_eq!((SecretKind::Aes256.number(), SecretKind::Aes256.name()), (6, "AES-256-KEY"));
-    assert_eq!((SecretKind::EcEd448.number(), SecretKind::EcEd448.name()), (21, "EC-ED448-PRIVATE-KEY"));
+    assert_eq!(SecretKind(6).to_string(), "AES-256-KEY");
+    assert_eq!(SecretKind(21).to_string(), "EC-ED448-PRIVATE-KEY");
 }
 
 #[test]
 fn nothing_secret_is_in_debug_output() {
-    let secret = RetrievableSecret::plaintext(b"hunter2").unwrap();
+    let secret = RetrievableSecret::new(RetrievableType::Plain, b"hunter2").unwrap();
     let secret = GuestSecret::Retrievable { id: SecretId::of_name("x"), secret };
     let extension = ExtensionSecret::try_from(&[0x61; 32][..]).unwrap();
     let request = AddSecretRequest::new(tags(), secret).extension_secret(extension);
@@ -384,7 +388,7 @@ proptest! {
 
     #[test]
     fn any_plaintext_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..600), flags in any::<u64>()) {
-        let secret = RetrievableSecret::plaintext(&bytes).unwrap();
+        let secret = RetrievableSecret::new(RetrievableType::Plain, &bytes).unwrap();
         let secret = GuestSecret::Retrievable { id: SecretId::of_name("x"), secret };
         let request = seal(&AddSecretRequest::new(tags(), secret).flags(flags));
         let opened = open(&request);

@@ -11,10 +11,11 @@ use proptest::prelude::*;
 use pvsim::{Guest, HostKey, Machine};
 use sehdr::{BootTags, SeHeader};
 use std::sync::LazyLock;
-use uvrequest::Error;
-use uvrequest::attest::{
-    AdditionalData, Arpk, AttestationFlags, AttestationRequest, Exchange, Response, Verdict, secret_store_hash,
-};
+use uvrequest::attest::{AdditionalData, Arpk, AttestationRequest, Exchange, Response, Verdict, secret_store_hash};
+use uvrequest::{Error, FormatError};
+use uvtypes::Cuid;
+use uvtypes::attestation::AttestationFlags;
+use uvtypes::flags::{Flag, attestation as asked};
 
 const ALL: [AttestationFlags; 4] = [
     AttestationFlags::IMAGE_HOST_KEY,
@@ -67,7 +68,7 @@ fn attest(flags: AttestationFlags, user_data: &[u8], hosts: usize) -> (Vec<u8>, 
         measurement: attested.measurement,
         additional: attested.additional,
         user_data: user_data.to_vec(),
-        cuid: stage.guest.cuid.0,
+        cuid: stage.guest.cuid.0.into(),
     };
     (exchange.with_response(response).to_bytes(), key)
 }
@@ -96,18 +97,21 @@ fn every_combination_of_additional_data_user_data_and_host_keys_verifies() {
                     other => panic!("{row}: {other:?}"),
                 };
                 assert_eq!(attested.user_data, user_data, "{row}");
-                assert_eq!(*attested.cuid, STAGE.guest.cuid.0, "{row}");
+                assert_eq!(*attested.cuid.as_bytes(), STAGE.guest.cuid.0, "{row}");
                 let hash = STAGE.machine.platform().host_key.hash();
                 let platform = STAGE.machine.platform();
                 let store = secret_store_hash(&[], false);
-                let expected = AdditionalData {
-                    image_host_key: flags.contains(ALL[0]).then_some(&hash[..]),
-                    attestation_host_key: flags.contains(ALL[1]).then_some(&hash[..]),
-                    secret_store_hash: flags.contains(ALL[2]).then_some(&store[..]),
-                    firmware_state: flags.contains(ALL[3]).then_some(&platform.firmware_state[..]),
-                    unrecognized: &[],
-                };
-                assert_eq!(attested.fields, expected, "{row}");
+                let expected: [(Flag, Option<&[u8]>); 4] = [
+                    (asked::IMAGE_HOST_KEY, flags.contains(ALL[0]).then_some(&hash[..])),
+                    (asked::ATTESTATION_HOST_KEY, flags.contains(ALL[1]).then_some(&hash[..])),
+                    (asked::SECRET_STORE_HASH, flags.contains(ALL[2]).then_some(&store[..])),
+                    (asked::FIRMWARE_STATE, flags.contains(ALL[3]).then_some(&platform.firmware_state[..])),
+                ];
+                for (flag, bytes) in expected {
+                    assert_eq!(attested.fields.part(flag), bytes, "{row}");
+                }
+                assert_eq!(attested.fields.parts().count() as u32, number.count_ones(), "{row}");
+                assert!(attested.fields.unrecognized().is_empty(), "{row}");
             }
         }
     }
@@ -200,7 +204,7 @@ fn another_key_another_image_and_another_answer_are_told_apart() {
     let rows = [
         ("additional data", Response { additional: vec![7; 32], ..genuine.clone() }),
         ("user data", Response { user_data: vec![0], ..genuine.clone() }),
-        ("CUID", Response { cuid: [0; 16], ..genuine.clone() }),
+        ("CUID", Response { cuid: Cuid::default(), ..genuine.clone() }),
         ("measurement cut", Response { measurement: short, ..genuine.clone() }),
         ("measurement empty", Response { measurement: vec![], ..genuine }),
     ];
@@ -215,10 +219,13 @@ fn additional_data_that_is_too_short_is_refused_and_more_is_kept_apart() {
     let flags = ALL[0].with(ALL[2]);
     let bytes = [7; 97];
     for size in 0..96 {
-        assert!(matches!(AdditionalData::parse(&bytes[..size], flags), Err(Error::AdditionalDataMissing(_))), "{size}");
+        assert!(
+            matches!(AdditionalData::parse(&bytes[..size], flags), Err(FormatError::AdditionalDataMissing(_))),
+            "{size}"
+        );
     }
     let parsed = AdditionalData::parse(&bytes, flags).unwrap();
-    assert_eq!((parsed.image_host_key, parsed.unrecognized), (Some(&bytes[..32]), &bytes[96..]));
+    assert_eq!((parsed.part(asked::IMAGE_HOST_KEY), parsed.unrecognized()), (Some(&bytes[..32]), &bytes[96..]));
     assert_eq!(AdditionalData::parse(&[], AttestationFlags::default()).unwrap(), AdditionalData::default());
 }
 
@@ -263,7 +270,7 @@ proptest! {
         user_data in prop::collection::vec(any::<u8>(), 0..=256),
         cuid: [u8; 16],
     ) {
-        let response = Response { measurement, additional, user_data, cuid };
+        let response = Response { measurement, additional, user_data, cuid: cuid.into() };
         let exchange = Exchange::parse(&SOUND).unwrap().with_response(response.clone());
         let parsed = Exchange::parse(&exchange.to_bytes()).unwrap();
         prop_assert_eq!(parsed.response().unwrap(), &response);

@@ -39,8 +39,9 @@ pub enum ReadError {
     },
 }
 
-/// Reads big-endian fields one after another.
+/// Reads big-endian fields one after another. Where a format must end, [`Reader::finish`] says whether it does.
 #[derive(Clone, Debug)]
+#[must_use = "what is left unread is not checked: end with `finish`, or look at `rest`"]
 pub struct Reader<'a> {
     input: &'a [u8],
     offset: usize,

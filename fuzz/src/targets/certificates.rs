@@ -1,6 +1,6 @@
 //! Files with certificates and CRLs, PEM or DER, and the host-key document in them.
 
-use hostkey::{CertificateFile, HostKeyDocument, current_crls};
+use hostkey::{CertificateFile, HostKeyDocument};
 
 pub(crate) fn fuzz(bytes: &[u8]) {
     let Ok(file) = CertificateFile::parse(bytes) else {
@@ -10,9 +10,8 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let document = HostKeyDocument::parse(bytes);
     assert!(document.is_err() || !file.certificates.is_empty());
     for certificate in &file.certificates {
-        let _ = hostkey::crl_distribution_points(certificate);
+        let _ = hostkey::distribution_points(certificate);
         let _ = hostkey::is_signing_key(certificate);
         let _ = hostkey::show_name(certificate.subject_name());
-        let _ = current_crls(bytes, certificate, 1_800_000_000);
     }
 }

@@ -1,9 +1,8 @@
 //! CRLs of a real issuer's key and name with anything in them, judged by the verifier.
 
-use hostkey::{CertificateFile, Evidence, Roots, Source, Verifier};
+use hostkey::{CertificateFile, Evidence, Roots, Sourced, Verifier};
 use openssl::x509::X509;
 use pvsim::pki::{Keys, Pki, Plan};
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 const NOW: i64 = 1_800_000_000;
@@ -11,8 +10,8 @@ const NOW: i64 = 1_800_000_000;
 static PKI: LazyLock<Pki> =
     LazyLock::new(|| Plan::new(&Keys::generate().expect("keys"), NOW).build().expect("certificates"));
 
-fn source(item: &X509) -> Source<X509> {
-    Source { file: String::new(), item: item.clone() }
+fn source(item: &X509) -> Sourced<X509> {
+    Sourced { origin: String::new(), item: item.clone() }
 }
 
 pub(crate) fn fuzz(bytes: &[u8]) {
@@ -22,9 +21,8 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     }
     let evidence = Evidence {
         certificates: vec![source(&PKI.signing_key.certificate), source(&PKI.intermediate.certificate)],
-        crls: file.crls.into_iter().map(|item| Source { file: String::new(), item }).collect(),
+        crls: file.crls.into_iter().map(|item| Sourced { origin: String::new(), item }).collect(),
         roots: Roots::Given(vec![source(&PKI.root.certificate)]),
-        failures: BTreeMap::new(),
     };
-    assert!(Verifier::new(evidence, NOW).is_err(), "nobody else can sign CRLs of this chain");
+    assert!(Verifier::new(&evidence, NOW).is_err(), "nobody else can sign CRLs of this chain");
 }

@@ -1,6 +1,6 @@
 //! The list of secrets, as the driver wrote it.
 
-use uvdevice::SecretList;
+use uvtypes::{SecretId, SecretList};
 
 pub(crate) fn fuzz(bytes: &[u8]) {
     let Ok(list) = SecretList::parse(bytes) else { return };
@@ -8,7 +8,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     assert_eq!(list.as_bytes().len(), 16 + 48 * list.secrets.len());
     assert!(list.secrets.len() <= usize::from(list.total));
     for secret in &list.secrets {
-        assert_eq!(secret.id.to_string().parse::<uvdevice::SecretId>().unwrap(), secret.id);
+        assert_eq!(secret.id.to_string().parse::<SecretId>().unwrap(), secret.id);
         assert!(secret.id.as_name().is_none_or(|name| secret.id.0.starts_with(name.as_bytes())));
         let _ = secret.kind.to_string();
     }

@@ -3,25 +3,25 @@
 use super::narrator::Narrator;
 use crate::shared::system::System;
 use anyhow::{Context, bail};
-use apbus::{AssociationSecret, Bus, Clock, SecretId};
+use apbus::{AssociationSecret, Bus, Clock};
 use std::time::Duration;
-use uvdevice::{Query, SecretKind};
+use uvdevice::Query;
+use uvtypes::SecretKind;
+use uvtypes::flags::facilities;
 
 /// Three scans of the bus, which come every 30 seconds.
 const BINDINGS_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Is this a guest whose ultravisor lists secrets?
 pub(super) fn check(system: &System) -> anyhow::Result<()> {
-    /// Of the ultravisor's facilities: secrets can be listed.
-    const LIST_SECRETS: u32 = 30;
     if !system.is_guest() {
         bail!("this is not a SE guest: queues are bound from within a Secure Execution guest");
     }
-    let facilities = match Query::below(&system.root.join("sys")) {
+    let known = match Query::below(&system.root.join("sys")) {
         Some(query) => query.bits("facilities").context("Failure parsing UV facilities entry")?,
         None => None,
     };
-    if !facilities.is_some_and(|facilities| facilities.has(LIST_SECRETS)) {
+    if !known.is_some_and(|known| known.has(facilities::LIST_SECRETS.bit)) {
         bail!(
             "The 'list secret' feature is missing on this UV: the machine needs firmware that supports EP11 association"
         );
@@ -36,7 +36,7 @@ pub(super) fn association_secrets(narrator: &mut Narrator<'_>) -> anyhow::Result
         narrator.note("Warning: the ultravisor has more secrets than the uvdevice of this kernel can list");
     }
     let association = list.secrets.iter().filter(|secret| secret.kind == SecretKind::ASSOCIATION);
-    Ok(association.map(|secret| AssociationSecret { id: SecretId(secret.id.0), index: secret.index }).collect())
+    Ok(association.map(|secret| AssociationSecret { id: secret.id, index: secret.index }).collect())
 }
 
 /// Waits until every queue has its driver; without end would be too long.

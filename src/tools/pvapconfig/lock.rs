@@ -1,129 +1,163 @@
 //! One pvapconfig at a time.
 //!
-//! The kernel's lock on the file is what counts: it ends with the process, however that ends. The file's existence is
-//! what s390-tools' pvapconfig takes for a lock, so it is there as long as this runs, and a file with the id of a
-//! living one is respected.
+//! What counts is a lock of the kernel on a file in a folder that nobody but this user can enter: it ends with the
+//! process, however that ends, and the kernel tells who holds it. For s390-tools' pvapconfig the existence of a file in
+//! `/run/lock` is the lock. That file is there, too, as long as this runs; but everybody may write to that folder on
+//! some distributions, so nothing there stops a run but the id of a living pvapconfig of this user's.
 
 use crate::shared::system::System;
 use anyhow::{Context, bail};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
 use nix::unistd::Uid;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where s390-tools has it, too.
-const PATH: &str = "run/lock/pvapconfig.lock";
+/// A folder of this user's in one of root's.
+const FOLDER: &str = "run/pvtools";
+const FILE: &str = "pvapconfig.lock";
+/// Where s390-tools looks.
+const REFERENCE: &str = "run/lock/pvapconfig.lock";
 
 /// Held until it is dropped.
 pub(super) struct Lock {
-    path: PathBuf,
-    held: Held,
+    /// Closing it ends the lock.
+    _file: File,
+    reference: Option<Reference>,
 }
 
-/// A file that is locked.
-struct Held(Option<Flock<File>>);
+/// The file that s390-tools takes for a lock.
+struct Reference {
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
+}
 
 impl Lock {
     pub(super) fn take(system: &System) -> anyhow::Result<Self> {
-        let path = system.root.join(PATH);
-        loop {
-            let file = open(&path).with_context(|| format!("Failure trying to create lock file {}", path.display()))?;
-            let mut held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(file) => Held(Some(file)),
-                Err((mut file, Errno::EWOULDBLOCK)) => match process(&mut file) {
-                    Some(process) => bail!("pvapconfig is running already, as process {process}"),
-                    None => bail!("pvapconfig is running already: it holds {}", path.display()),
-                },
-                Err((_, errno)) => {
-                    return Err(errno).with_context(|| format!("cannot lock {}", path.display()));
-                }
-            };
-            // The one before removed the file after it was opened here: this is the lock of nothing.
-            if !held.is_at(&path) {
-                continue;
-            }
-            let Some(file) = held.file() else { continue };
-            if let Some(other) = process(file).filter(|&process| is_pvapconfig(process)) {
-                bail!("pvapconfig of s390-tools is running already, as process {other}");
-            }
-            let written = file.set_len(0).and_then(|()| file.rewind());
-            let written = written.and_then(|()| write!(file, "{}", std::process::id()));
-            written.with_context(|| format!("cannot write to {}", path.display()))?;
-            return Ok(Self { path, held });
-        }
+        let folder = system.root.join(FOLDER);
+        let path = folder.join(FILE);
+        let cannot = || format!("Failure trying to create lock file {}", path.display());
+        make_private(&folder).with_context(cannot)?;
+        let file = open(&path).with_context(cannot)?;
+        lock(&file, &path)?;
+        let reference = Reference::take(&system.root.join(REFERENCE))?;
+        Ok(Self { _file: file, reference })
     }
 }
 
-/// Opens the lock file. Everybody may put something of that name into the folder: a link would have its target
-/// overwritten, and another user's file could be locked for ever. Such things make way.
+/// Makes a folder for this user alone, or makes sure that it is one.
+fn make_private(folder: &Path) -> anyhow::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
+    let found = folder.symlink_metadata()?;
+    if !found.is_dir() || found.uid() != Uid::effective().as_raw() || found.mode() & 0o022 != 0 {
+        bail!("{} is not a folder that belongs to this user and that nobody else may write to", folder.display());
+    }
+    Ok(())
+}
+
 fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)
+}
+
+/// Takes the kernel's lock, or says which process has it.
+fn lock(file: &File, path: &Path) -> anyhow::Result<()> {
+    /// The one who has it may end before it is asked for.
     const MOST_TRIES: usize = 8;
-    let make_way = |why: io::Error| fs::remove_file(path).map_err(|_| why);
+    let whole = |kind: libc::c_int| libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
     for _ in 0..MOST_TRIES {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o644);
-        match options.custom_flags(OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits()).open(path) {
-            Ok(file) => {
-                let found = file.metadata()?;
-                if found.is_file() && found.nlink() <= 1 && found.uid() == Uid::effective().as_raw() {
-                    return Ok(file);
-                }
-                make_way(io::Error::other("it is not a file of this user"))?;
-            }
-            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-                // With the kernel's protection of such folders, another user's file is not even opened for root.
-                Some(Errno::ELOOP | Errno::EACCES | Errno::ENXIO) => make_way(error)?,
-                _ => return Err(error),
-            },
+        match fcntl(file, FcntlArg::F_SETLK(&whole(libc::F_WRLCK))) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => continue,
+            Err(Errno::EAGAIN | Errno::EACCES) => {}
+            Err(errno) => return Err(errno).with_context(|| format!("cannot lock {}", path.display())),
+        }
+        let mut holder = whole(libc::F_WRLCK);
+        match fcntl(file, FcntlArg::F_GETLK(&mut holder)) {
+            Ok(_) if holder.l_type == libc::F_UNLCK as libc::c_short => {}
+            Ok(_) if holder.l_pid > 0 => bail!("pvapconfig is running already, as process {}", holder.l_pid),
+            // The kernel has no number here for a process of another container.
+            Ok(_) => bail!("pvapconfig is running already, outside of this container: it holds {}", path.display()),
+            Err(errno) => return Err(errno).with_context(|| format!("cannot ask who holds {}", path.display())),
         }
     }
-    Err(io::Error::other("somebody puts something else there again and again"))
+    bail!("pvapconfig is running already: it holds {}", path.display())
+}
+
+impl Reference {
+    /// Puts the file there. What others put there instead makes way; if it does not, s390-tools finds that.
+    fn take(path: &Path) -> anyhow::Result<Option<Self>> {
+        const MOST_TRIES: usize = 8;
+        for _ in 0..MOST_TRIES {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            match made.and_then(|file| Self::fill(file, path)) {
+                Ok(reference) => return Ok(Some(reference)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // No such folder, no space: then s390-tools cannot make its lock either.
+                Err(_) => return Ok(None),
+            }
+            if let Some(other) = process_of(path).filter(|&process| is_pvapconfig(process)) {
+                bail!("pvapconfig of s390-tools is running already, as process {other}: see {}", path.display());
+            }
+            if fs::remove_file(path).is_err() && fs::remove_dir(path).is_err() && path.symlink_metadata().is_ok() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    fn fill(mut file: File, path: &Path) -> io::Result<Self> {
+        let found = file.metadata()?;
+        // An empty file is a lock as well.
+        let _ = write!(file, "{}", std::process::id());
+        Ok(Self { path: path.to_owned(), identity: (found.dev(), found.ino()) })
+    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Nobody else can have taken it meanwhile; if it cannot be removed, the next one will find it unlocked.
-        if self.held.is_at(&self.path) {
-            let _ = fs::remove_file(&self.path);
+        let Some(Reference { path, identity }) = &self.reference else { return };
+        // If it cannot be removed, the next one will find that its process is dead.
+        if path.symlink_metadata().is_ok_and(|found| (found.dev(), found.ino()) == *identity) {
+            let _ = fs::remove_file(path);
         }
     }
 }
 
-impl Held {
-    fn file(&mut self) -> Option<&mut File> {
-        self.0.as_deref_mut()
+/// The process that a file of this user's names.
+fn process_of(path: &Path) -> Option<u32> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let found = file.metadata().ok()?;
+    if !found.is_file() || found.uid() != Uid::effective().as_raw() || found.nlink() > 1 {
+        return None;
     }
-
-    /// Whether the file that is locked is the one at `path`.
-    fn is_at(&self, path: &Path) -> bool {
-        match (self.0.as_deref().map(File::metadata), fs::symlink_metadata(path)) {
-            (Some(Ok(held)), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-            _ => false,
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // Its own drop panics when unlocking fails. The lock ends with the process all the same.
-        if let Some(Err((locked, _))) = self.0.take().map(Flock::unlock) {
-            std::mem::forget(locked);
-        }
-    }
-}
-
-/// The process that the file names.
-fn process(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    file.rewind().ok()?;
     file.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok().filter(|&process| process != std::process::id())
 }
 
-/// Whether it lives and is one, and not another program that got its number.
+/// Whether it lives, is this user's and is one, and not another program that got its number. One that has ended but was
+/// not waited for does not live.
 fn is_pvapconfig(process: u32) -> bool {
-    fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name.trim_end() == "pvapconfig")
+    let folder = PathBuf::from(format!("/proc/{process}"));
+    let is_own = folder.metadata().is_ok_and(|found| found.uid() == Uid::effective().as_raw());
+    // "123 (pvapconfig) S ...": a name may contain anything.
+    let Ok(stat) = fs::read_to_string(folder.join("stat")) else { return false };
+    let Some((name, rest)) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(") ")) else { return false };
+    is_own && name == "pvapconfig" && !rest.starts_with(['Z', 'X'])
 }

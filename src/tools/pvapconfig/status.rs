@@ -9,9 +9,10 @@ use crate::shared::system::System;
 use anyhow::anyhow;
 use apbus::plan::{Plan, Problem, doubled_master_keys, plan};
 use apbus::text::shown;
-use apbus::{Bus, Entry, MAX_QUEUES, MasterKey, Queue, SecretId, State, Task, Wanted};
+use apbus::{Bus, Entry, MAX_QUEUES, MasterKey, Queue, State, Task, Wanted};
 use serde::Serialize;
 use std::fmt::Write;
+use uvtypes::SecretId;
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     let bus = Bus::open(&system.root.join("sys"))?;
@@ -91,7 +92,7 @@ impl<'a> Row<'a> {
 
     fn json(&self) -> JsonQueue {
         let mut queue = JsonQueue::from(self.queue);
-        queue.secret_id = self.secret.map(|id| id.to_string());
+        queue.secret_id = self.secret.map(|id| format!("{id:x}"));
         queue.secret_name = self.secret_name.map(str::to_owned);
         queue.entry = self.entry.map(|entry| entry + 1);
         queue
@@ -105,7 +106,7 @@ impl<'a> Row<'a> {
         };
         let secret = match (self.secret_name, self.secret) {
             (Some(name), _) => shown(name),
-            (None, Some(id)) => id.to_string(),
+            (None, Some(id)) => format!("{id:x}"),
             (None, None) => "-".to_owned(),
         };
         let entry = self.entry.map_or_else(|| "-".to_owned(), |entry| label(entries, entry));

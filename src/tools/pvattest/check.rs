@@ -14,6 +14,8 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use uvrequest::attest::{AdditionalData, Exchange, Verdict, secret_store_hash};
 use uvrequest::secret::AddSecretRequestView;
+use uvtypes::flags::attestation;
+use uvtypes::limits::ADD_SECRET_MAX;
 
 /// Check what a response says against policies
 ///
@@ -156,12 +158,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Format::Yaml => serde_yaml::to_string(&findings)?,
         Format::Json => format!("{:#}\n", serde_json::to_value(&findings)?),
     };
-    if output == Path::new("-") {
-        system.print(&text)?;
-        system.finish()?;
-    } else {
-        output::write(output, text.as_bytes(), Privacy::Public, "the result")?;
-    }
+    output::write(output, text.as_bytes(), Privacy::Public, "the result", system)?;
     for issue in &findings.issues {
         system.warn(&format!("✘ {issue}"));
     }
@@ -209,8 +206,8 @@ impl Arguments {
         let load = |path: &PathBuf| Ok((path.clone(), host_keys::load_document(path)?));
         let documents: Vec<_> = self.host_key_document.iter().map(load).collect::<anyhow::Result<_>>()?;
         let checks = [
-            ("image", HostKeyCheck::BootKeyHash, data.image_host_key),
-            ("attestation", HostKeyCheck::AttKeyHash, data.attestation_host_key),
+            ("image", HostKeyCheck::BootKeyHash, data.part(attestation::IMAGE_HOST_KEY)),
+            ("attestation", HostKeyCheck::AttKeyHash, data.part(attestation::ATTESTATION_HOST_KEY)),
         ];
         for (name, check, hash) in checks {
             let enforced = self.host_key_check.contains(&check);
@@ -258,7 +255,7 @@ impl Arguments {
     ) -> anyhow::Result<()> {
         let Some(locked) = self.secret_store_locked else { return Ok(()) };
         let tags = self.secret.iter().map(|path| tag_of(path)).collect::<anyhow::Result<Vec<_>>>()?;
-        let issue = match data.secret_store_hash {
+        let issue = match data.part(attestation::SECRET_STORE_HASH) {
             None => "The Attestation response contains no secret-store-hash, but checking was enabled",
             Some(hash) if hash != secret_store_hash(&tags, locked) => {
                 "The calculated secret-store-hash does not match with the provided hash"
@@ -285,7 +282,7 @@ impl Arguments {
         if !self.firmware {
             return Ok(());
         }
-        let Some(state) = data.firmware_state else {
+        let Some(state) = data.part(attestation::FIRMWARE_STATE) else {
             let issue = "The Attestation response contains no firmware hash, but checking was enabled";
             findings.issues.push(issue.to_owned());
             findings.valid_firmware = Some(false);
@@ -313,7 +310,7 @@ impl Arguments {
 
 /// The one document with this hash.
 fn find_host_key(documents: &[(PathBuf, HostKeyDocument)], hash: &[u8], name: &str) -> Result<PathBuf, String> {
-    let mut matching = documents.iter().filter(|(_, document)| document.hash().0 == *hash);
+    let mut matching = documents.iter().filter(|(_, document)| document.hash().as_bytes() == hash);
     match (matching.next(), matching.next()) {
         (Some((path, _)), None) => Ok(path.clone()),
         (None, _) => Err(format!("No given host-key document matches the given {name} public host-key hash")),
@@ -324,7 +321,7 @@ fn find_host_key(documents: &[(PathBuf, HostKeyDocument)], hash: &[u8], name: &s
 }
 
 fn tag_of(path: &Path) -> anyhow::Result<[u8; 16]> {
-    let request = input::read(path, 1 << 20, "add-secret request")?;
+    let request = input::read(path, ADD_SECRET_MAX, "add-secret request")?;
     let view = AddSecretRequestView::parse(&request);
     Ok(view.with_context(|| format!("Cannot use '{}' as add-secret request", path.display()))?.tag())
 }

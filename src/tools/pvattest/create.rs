@@ -1,13 +1,16 @@
 //! `pvattest create`.
 
+use crate::shared::cli;
 use crate::shared::error::Failure;
 use crate::shared::host_keys::HostKeyArgs;
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::output::{self, Outputs, Privacy};
 use crate::shared::system::System;
 use anyhow::Context;
-use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
-use uvrequest::attest::{AttestationFlags, AttestationRequest, Exchange};
+use clap::Args;
+use std::path::PathBuf;
+use uvrequest::attest::{AttestationRequest, Exchange};
+use uvtypes::attestation::AttestationFlags;
+use uvtypes::flags::{Flag, attestation};
 
 /// Create a request to attest a Secure Execution guest
 ///
@@ -24,67 +27,36 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     arpk: PathBuf,
     /// What the response is to contain; may be repeated
-    #[arg(long, value_enum, value_name = "FLAGS", value_delimiter = ',')]
-    add_data: Vec<AddData>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum AddData {
-    /// Hash of the host key that opened the image
-    PhkhImg,
-    /// Hash of the host key that opened the request
-    PhkhAtt,
-    /// Hash over the add-secret requests that were accepted, and whether the secret store is locked
-    SecretStoreHash,
-    /// State of the firmware
-    FirmwareState,
-}
-
-impl From<AddData> for AttestationFlags {
-    fn from(data: AddData) -> Self {
-        match data {
-            AddData::PhkhImg => Self::IMAGE_HOST_KEY,
-            AddData::PhkhAtt => Self::ATTESTATION_HOST_KEY,
-            AddData::SecretStoreHash => Self::SECRET_STORE_HASH,
-            AddData::FirmwareState => Self::FIRMWARE_STATE,
-        }
-    }
+    #[arg(long, value_parser = cli::flags(attestation::TABLE), value_name = "FLAGS", value_delimiter = ',')]
+    add_data: Vec<Flag>,
 }
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     let inputs = args.host_keys.inputs();
     output::refuse_overwriting(&args.output, &inputs)?;
     output::refuse_overwriting(&args.arpk, &inputs)?;
-    if output::same_target(&args.output, &args.arpk) || args.output == args.arpk {
+    if output::is_stdout(&args.arpk) {
+        return Err(anyhow::anyhow!("the protection key cannot be written to standard output: name a file").into());
+    }
+    if output::same_target(&args.output, &args.arpk) {
         return Err(anyhow::anyhow!(
             "the request and its protection key would both be written to '{}'",
             args.output.display()
         )
         .into());
     }
-    if args.arpk == Path::new("-") {
-        return Err(anyhow::anyhow!("the protection key cannot be written to standard output: name a file").into());
-    }
     let host_keys = args.host_keys.load("attestation request", system)?;
-    let flags = args.add_data.iter().fold(AttestationFlags::default(), |flags, data| flags.with((*data).into()));
+    let flags =
+        args.add_data.iter().fold(AttestationFlags::default(), |flags, data| flags.with(AttestationFlags::from(*data)));
     let request = AttestationRequest::new(flags);
     let (arcb, arpk) = request.seal(&host_keys).context("Cannot create the attestation request")?;
     let exchange = Exchange::new(arcb, request.flags()).to_bytes();
 
     // The key first: a request without its key is of no use.
-    let mut files =
-        vec![Staged::new(&args.arpk, arpk.expose(), Privacy::Secret, "Attestation request Protection Key")?];
-    if args.output == Path::new("-") {
-        output::publish_all(files)?;
-        if let Err(error) = system.print_bytes(&exchange).and_then(|()| system.finish()) {
-            // The key of a request that nobody has. What led here is the error to report.
-            let _ = std::fs::remove_file(&args.arpk);
-            return Err(error);
-        }
-    } else {
-        files.push(Staged::new(&args.output, &exchange, Privacy::Public, "attestation request")?);
-        output::publish_all(files)?;
-    }
+    let mut outputs = Outputs::default();
+    outputs.add(&args.arpk, arpk.expose(), Privacy::Secret, "Attestation request Protection Key")?;
+    outputs.add(&args.output, &exchange, Privacy::Public, "attestation request")?;
+    outputs.publish(system)?;
     system.warn("Successfully generated the request");
     Ok(())
 }

@@ -16,14 +16,15 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::Path;
-use uvrequest::attest::{Exchange, MAX_ADDITIONAL, MAX_MEASUREMENT, MAX_REQUEST};
+use uvrequest::attest::Exchange;
+use uvtypes::limits::{ADDITIONAL_MAX, ARCB_MAX, MEASUREMENT_MAX};
 
 /// Exit code for a wrong command line: the same as for any failure.
 const USAGE_STATUS: u8 = 1;
 /// Exit code for a guest that is not what it should be.
 const NOT_AS_EXPECTED: u8 = 2;
 /// All parts of an exchange file at their largest.
-const MAX_EXCHANGE: usize = MAX_REQUEST + MAX_MEASUREMENT + MAX_ADDITIONAL + 4096;
+const MAX_EXCHANGE: usize = ARCB_MAX + MEASUREMENT_MAX + ADDITIONAL_MAX + 4096;
 
 /// Attest an IBM Secure Execution guest
 #[derive(Parser)]

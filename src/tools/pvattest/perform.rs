@@ -9,7 +9,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use uvdevice::AttestInput;
-use uvrequest::attest::{MAX_USER_DATA, Response};
+use uvrequest::attest::Response;
+use uvtypes::limits::USER_DATA_MAX;
 
 /// Have this guest measured by its ultravisor (guest only)
 #[derive(Args)]
@@ -46,28 +47,19 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         measurement_size: exchange.measurement_size(),
         additional_size: exchange.additional_size(),
     })?;
-    let response = Response {
-        measurement: attested.measurement,
-        additional: attested.additional,
-        user_data,
-        cuid: attested.config_uid,
-    };
+    let response =
+        Response { measurement: attested.measurement, additional: attested.additional, user_data, cuid: attested.cuid };
     let bytes = exchange.with_response(response).to_bytes();
-    if output == Path::new("-") {
-        system.print_bytes(&bytes)?;
-        system.finish()?;
-    } else {
-        output::write(output, &bytes, Privacy::Public, "attestation response")?;
-    }
+    output::write(output, &bytes, Privacy::Public, "attestation response", system)?;
     system.warn("Successfully performed the attestation");
     Ok(())
 }
 
 fn load_user_data(path: &Path) -> anyhow::Result<Vec<u8>> {
     let data = input::read(path, 64 << 10, "user data")?;
-    if data.len() > MAX_USER_DATA {
+    if data.len() > USER_DATA_MAX {
         let size = data.len();
-        let problem = format!("it has {size} bytes; {MAX_USER_DATA} are possible");
+        let problem = format!("it has {size} bytes; {USER_DATA_MAX} are possible");
         return Err(anyhow::anyhow!(problem)).with_context(|| format!("Cannot use '{}' as user data", path.display()));
     }
     if data.is_empty() {

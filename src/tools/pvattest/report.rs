@@ -1,8 +1,8 @@
 //! What a verified response says, for people and programs.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::fmt::Write;
-use uvrequest::attest::{AdditionalData, Attested};
+use uvrequest::attest::Attested;
 
 /// Keys and their order are those of s390-tools; JSON has the same.
 #[derive(Serialize)]
@@ -16,36 +16,25 @@ pub(super) struct Report {
     user_data: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Fields {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image_phkh: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attestation_phkh: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_store_hash: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    firmware_state: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unrecognized: Option<String>,
+/// The parts of the additional data: key, title and value.
+struct Fields(Vec<(&'static str, &'static str, String)>);
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, _, value)| (key, value)))
+    }
 }
 
 impl From<&Attested<'_>> for Report {
     fn from(attested: &Attested<'_>) -> Self {
-        let AdditionalData { image_host_key, attestation_host_key, secret_store_hash, firmware_state, unrecognized } =
-            attested.fields;
-        let fields = Fields {
-            image_phkh: image_host_key.map(hex),
-            attestation_phkh: attestation_host_key.map(hex),
-            secret_store_hash: secret_store_hash.map(hex),
-            firmware_state: firmware_state.map(hex),
-            unrecognized: there(unrecognized),
-        };
+        let parts = attested.fields.parts().map(|(part, bytes)| (part.key, part.title, hex(bytes)));
+        let rest = non_empty_hex(attested.fields.unrecognized()).map(|rest| ("unrecognized", "Unrecognized", rest));
+        let fields = Fields(parts.chain(rest).collect());
         Self {
-            cuid: hex(attested.cuid),
-            add: there(attested.additional),
+            cuid: attested.cuid.to_string(),
+            add: non_empty_hex(attested.additional),
             add_fields: (!attested.additional.is_empty()).then_some(fields),
-            user_data: there(attested.user_data),
+            user_data: non_empty_hex(attested.user_data),
         }
     }
 }
@@ -60,17 +49,8 @@ impl Report {
         }
         if let Some(fields) = &self.add_fields {
             text.push_str("Additional-data content:\n");
-            let rows = [
-                ("Image PHKH", &fields.image_phkh),
-                ("Attestation PHKH", &fields.attestation_phkh),
-                ("Secret store hash", &fields.secret_store_hash),
-                ("Firmware state", &fields.firmware_state),
-                ("Unrecognized", &fields.unrecognized),
-            ];
-            for (name, value) in rows {
-                if let Some(value) = value {
-                    let _ = writeln!(text, "{name}\n{value}");
-                }
+            for (_, title, value) in &fields.0 {
+                let _ = writeln!(text, "{title}\n{value}");
             }
             text.push('\n');
         }
@@ -81,7 +61,7 @@ impl Report {
     }
 }
 
-fn there(bytes: &[u8]) -> Option<String> {
+fn non_empty_hex(bytes: &[u8]) -> Option<String> {
     (!bytes.is_empty()).then(|| hex(bytes))
 }
 

@@ -3,7 +3,7 @@
 use super::report::{Report, hex};
 use super::{NOT_AS_EXPECTED, load_exchange};
 use crate::shared::error::{Failure, Outcome};
-use crate::shared::output::{self, Privacy, Staged};
+use crate::shared::output::{self, Outputs, Privacy};
 use crate::shared::system::System;
 use crate::shared::{input, se_header};
 use anyhow::Context;
@@ -68,19 +68,14 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Format::Yaml => serde_yaml::to_string(&report)?,
         Format::Json => format!("{:#}\n", serde_json::to_value(&report)?),
     };
-    let mut files = Vec::new();
+    let mut outputs = Outputs::default();
     if let Some(path) = args.user_data.as_deref().filter(|_| !attested.user_data.is_empty()) {
-        files.push(Staged::new(path, attested.user_data, Privacy::Public, "user data")?);
+        outputs.add(path, attested.user_data, Privacy::Public, "user data")?;
     }
-    match args.output.as_deref() {
-        Some(path) if path == Path::new("-") => {
-            system.print(&text)?;
-            system.finish()?;
-        }
-        Some(path) => files.push(Staged::new(path, text.as_bytes(), Privacy::Public, "the result")?),
-        None => {}
+    if let Some(path) = &args.output {
+        outputs.add(path, text.as_bytes(), Privacy::Public, "the result")?;
     }
-    output::publish_all(files)?;
+    outputs.publish(system)?;
     system.warn("Attestation measurement verified");
     system.warn(&report.to_text());
     if args.user_data.is_some() && attested.user_data.is_empty() {

@@ -6,9 +6,10 @@ use crate::shared::system::System;
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use uvdevice::abi::ADD_SECRET_MAX;
-use uvdevice::{SecretId, Ultravisor};
+use uvdevice::Ultravisor;
 use uvrequest::secret::AddSecretRequestView;
+use uvtypes::SecretId;
+use uvtypes::limits::ADD_SECRET_MAX;
 
 /// Add the secret of a request to the secret store (guest only)
 ///
@@ -34,7 +35,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         .with_context(|| format!("Cannot use the add-secret request '{}'", input.display()))?;
     let uv = (system.uv)()?;
     if let Some(id) = view.secret_id() {
-        check_duplicate(SecretId(*id.as_bytes()), args.force, &*uv, system)?;
+        check_duplicate(id, args.force, &*uv, system)?;
     }
     uv.add_secret(&request)?;
     system.warn("Successfully added the secret");

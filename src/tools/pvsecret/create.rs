@@ -6,19 +6,20 @@ use super::outputs::{Outputs, Produced};
 use crate::shared::error::Failure;
 use crate::shared::host_keys::HostKeyArgs;
 use crate::shared::system::System;
-use crate::shared::{input, se_header};
+use crate::shared::{cli, input, se_header};
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use openssl::rand::rand_bytes;
 use openssl::sha::sha256;
 use sehdr::BootTags;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use uvrequest::secret::{
-    AddSecretRequest, AddSecretRequestView, Cck, Cuid, ExtensionSecret, FLAG_DISABLE_DUMP, GuestSecret, MAX_PLAINTEXT,
-    RetrievableSecret, SecretId, SigningKey, UserData,
+    AddSecretRequest, AddSecretRequestView, Cck, ExtensionSecret, GuestSecret, RetrievableSecret, SigningKey, UserData,
 };
-use uvtypes::SecretBox;
+use uvtypes::flags::{Flag, add_secret};
+use uvtypes::limits::PLAINTEXT_MAX;
+use uvtypes::{Cuid, RetrievableType, SecretBox, SecretId};
 
 /// Larger than any key, secret or user data can be: a larger file is refused unread.
 const MAX_INPUT: usize = 64 << 10;
@@ -61,7 +62,7 @@ pub(super) struct Arguments {
     #[arg(long, hide = true, conflicts_with = "flags")]
     pcf: Option<String>,
     /// Flags of the request; may be repeated
-    #[arg(long, value_enum, value_name = "FLAGS", value_delimiter = ',')]
+    #[arg(long, value_parser = cli::flags(add_secret::TABLE), value_name = "FLAGS", value_delimiter = ',')]
     flags: Vec<Flag>,
     /// User data: up to 512 bytes, or 256 (EC, RSA 2048) or 128 (RSA 3072) when signed
     #[arg(long, value_name = "FILE", conflicts_with = "policy")]
@@ -80,12 +81,6 @@ pub(super) struct Arguments {
     use_name: bool,
     #[command(subcommand)]
     secret: SecretArgs,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Flag {
-    /// The guest cannot be dumped any more
-    DisableDump,
 }
 
 #[derive(Subcommand)]
@@ -128,22 +123,8 @@ struct RetrievableArgs {
     #[arg(long, value_name = "SECRET-FILE")]
     secret: PathBuf,
     /// What the secret is
-    #[arg(long, value_enum, value_name = "TYPE")]
+    #[arg(long, value_parser = cli::named(RetrievableType::ALL, words), value_name = "TYPE")]
     r#type: RetrievableType,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum RetrievableType {
-    /// Any bytes, 8190 at most
-    Plain,
-    /// AES key: 16, 24 or 32 bytes
-    Aes,
-    /// Pair of AES keys for XTS mode: 32 or 64 bytes
-    AesXts,
-    /// HMAC key for SHA-256 or SHA-512: 64 or 128 bytes
-    HmacSha,
-    /// EC private key in PEM or DER: secp256r1, secp384r1, secp521r1, Ed25519 or Ed448
-    Ec,
 }
 
 #[derive(Args)]
@@ -229,10 +210,10 @@ impl Arguments {
         if !self.use_name {
             return SecretId::of_name(name);
         }
-        if name.len() > SecretId::SPELLED {
-            system.warn(&format!("Only the first {} bytes of the name are the id of the secret.", SecretId::SPELLED));
+        if name.len() > SecretId::NAME_MAX {
+            system.warn(&format!("Only the first {} bytes of the name are the id of the secret.", SecretId::NAME_MAX));
         }
-        SecretId::spelling(name)
+        SecretId::from_name_bytes(name)
     }
 
     fn material(&self, system: &mut System) -> anyhow::Result<Material> {
@@ -262,13 +243,7 @@ impl Arguments {
             SecretArgs::Retrievable(args) => {
                 let id = self.id_of(&args.name, system);
                 let bytes = read(&args.secret, "retrievable secret")?;
-                let secret = match args.r#type {
-                    RetrievableType::Plain => RetrievableSecret::plaintext(&bytes),
-                    RetrievableType::Aes => RetrievableSecret::aes(&bytes),
-                    RetrievableType::AesXts => RetrievableSecret::aes_xts(&bytes),
-                    RetrievableType::HmacSha => RetrievableSecret::hmac_sha(&bytes),
-                    RetrievableType::Ec => RetrievableSecret::ec(&bytes),
-                };
+                let secret = RetrievableSecret::new(args.r#type, &bytes);
                 let secret = secret.with_context(|| format!("Cannot use '{}'", args.secret.display()))?;
                 let identity = Some(Identity::retrievable(&args.name, id, secret.kind()));
                 Ok(Material { secret: GuestSecret::Retrievable { id, secret }, identity, keep: None })
@@ -284,7 +259,7 @@ impl Arguments {
 
     fn flag_word(&self) -> anyhow::Result<u64> {
         let Some(pcf) = &self.pcf else {
-            return Ok(if self.flags.contains(&Flag::DisableDump) { FLAG_DISABLE_DUMP } else { 0 });
+            return Ok(self.flags.iter().fold(0, |word, flag| word | flag.mask()));
         };
         let digits = pcf.strip_prefix("0x").unwrap_or(pcf);
         if digits.is_empty() || digits.len() > 16 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -355,8 +330,14 @@ impl Arguments {
     }
 }
 
+/// The value of '--type' and its help.
+fn words(kind: RetrievableType) -> Option<(&'static str, &'static str)> {
+    let (value, help, _) = kind.words();
+    Some((value, help))
+}
+
 fn read(path: &Path, what: &str) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>> {
-    const { assert!(MAX_PLAINTEXT < MAX_INPUT) };
+    const { assert!(PLAINTEXT_MAX < MAX_INPUT) };
     input::read(path, MAX_INPUT, what)
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
-use uvrequest::secret::Cuid;
+use uvtypes::Cuid;
 
 /// How deep in mappings a `cuid` key is looked for.
 const MAX_DEPTH: usize = 8;

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use uvrequest::secret::{SecretId, SecretKind};
+use uvtypes::{SecretId, SecretKind};
 
 /// The longest name of a file that Linux's file systems take.
 const MAX_FILE_NAME: usize = 255;
@@ -21,7 +21,7 @@ impl Identity {
     }
 
     pub(super) fn retrievable(name: &str, id: SecretId, kind: SecretKind) -> Self {
-        let kind = format!("{} ({})", kind.number(), kind.name());
+        let kind = format!("{} ({kind})", kind.number());
         Self::Retrievable { kind, name: name.to_owned(), id: id.to_string() }
     }
 
@@ -47,7 +47,7 @@ impl Identity {
     }
 
     /// The id in the file of a retrievable secret.
-    pub(super) fn retrievable_id(yaml: &[u8]) -> anyhow::Result<uvdevice::SecretId> {
+    pub(super) fn retrievable_id(yaml: &[u8]) -> anyhow::Result<SecretId> {
         let value: serde_yaml::Value =
             serde_yaml::from_slice(yaml).context("it is not a YAML file with a secret's id")?;
         let serde_yaml::Value::Tagged(tagged) = value else {
@@ -57,7 +57,7 @@ impl Identity {
         let kind = tag.trim_start_matches('!');
         ensure!(kind == "Retrievable", "The file contains a {kind}-secret, which is not retrievable");
         let id = tagged.value.get("id").and_then(serde_yaml::Value::as_str).context("it has no 'id'")?;
-        id.parse().with_context(|| format!("its id '{id}'"))
+        super::stored_id(id).with_context(|| format!("its id '{id}'"))
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(Identity::retrievable_id(good.as_bytes()).unwrap().to_string(), id);
         // Many leading zeros: quoted by those who write it.
         let zeros = format!("!Retrievable\nname: n\nid: '0x{}'\n", "0".repeat(64));
-        assert_eq!(Identity::retrievable_id(zeros.as_bytes()).unwrap(), uvdevice::SecretId([0; 32]));
+        assert_eq!(Identity::retrievable_id(zeros.as_bytes()).unwrap(), SecretId([0; 32]));
         let rows = [
             (good.replace("Retrievable", "Association"), "contains a Association-secret, which is not retrievable"),
             (good.replace("!Retrievable\n", ""), "no tag"),

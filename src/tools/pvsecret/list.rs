@@ -6,8 +6,8 @@ use crate::shared::system::System;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use uvdevice::{ListedSecret, SecretList};
+use std::path::PathBuf;
+use uvtypes::{ListedSecret, SecretList};
 
 /// List the secrets in the secret store (guest only)
 #[derive(Args)]
@@ -47,8 +47,8 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         Format::Json => (serde_json::to_string_pretty(&JsonList::from(&list))? + "\n").into_bytes(),
     };
     match args.output.as_deref().or(args.positional_output.as_deref()) {
-        Some(path) if path != Path::new("-") => {
-            output::write(path, &bytes, Privacy::Public, "list of secrets")?;
+        Some(path) if !output::is_stdout(path) => {
+            output::write(path, &bytes, Privacy::Public, "list of secrets", system)?;
             system.warn(&format!("Successfully wrote the list of secrets to '{}'", path.display()));
             Ok(())
         }

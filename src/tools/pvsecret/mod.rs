@@ -10,11 +10,15 @@ mod outputs;
 mod retrieve;
 mod verify;
 
+pub(crate) use verify::load_user_certificate;
+
 use crate::shared::cli::{self, Verbosity};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::System;
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
+use uvtypes::SecretId;
 
 /// Exit code for a wrong command line: the same as for any failure.
 const USAGE_STATUS: u8 = 1;
@@ -41,6 +45,14 @@ enum Command {
     /// Print the version
     #[command(long_flag = "version", hide = true)]
     Version,
+}
+
+/// An id as s390-tools writes it, and as it alone takes it from people: with `0x` in front.
+fn stored_id(text: &str) -> anyhow::Result<SecretId> {
+    let id = text.strip_prefix("0x").and_then(|digits| digits.parse().ok());
+    // Two prefixes are one too many.
+    let id = id.filter(|_| text.len() == 66);
+    id.context("is not a secret id: that is 0x and 64 hex digits")
 }
 
 pub(crate) fn command() -> clap::Command {

@@ -9,9 +9,7 @@ use crate::tools::pvsecret::identity::Identity;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use uvdevice::{ListedSecret, SecretId, SecretKind, SecretList};
-use uvtypes::Reader;
-use uvtypes::SecretBox;
+use uvtypes::{ListedSecret, Reader, SecretBox, SecretId, SecretKind, SecretList};
 use zeroize::Zeroizing;
 
 /// An identity file is a few lines.
@@ -95,10 +93,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         system.warn("Retrieved an unretrievable Secret! Will continue; interpreting it as a protected key.");
     }
     let rendered = render(secret.kind, &value, args.outform)?;
-    match output {
-        Some(path) if path != Path::new("-") => Ok(output::write(path, &rendered, Privacy::Secret, "secret")?),
-        _ => system.print_bytes(&rendered),
-    }
+    Ok(output::write(output.unwrap_or(Path::new("-")), &rendered, Privacy::Secret, "secret", system)?)
 }
 
 impl Wanted {
@@ -109,18 +104,17 @@ impl Wanted {
                 let file = input::read(input, IDENTITY_MAX, "secret information")?;
                 Self::Id(Identity::retrievable_id(&file).with_context(|| format!("'{}'", input.display()))?)
             }
-            Inform::Hex => Self::Id(text()?.parse().context("Cannot parse SecretId information")?),
+            Inform::Hex => Self::Id(pvsecret::stored_id(text()?).context("Cannot parse SecretId information")?),
             Inform::Name => Self::named(text()?),
             Inform::Idx => Self::Index(text()?.parse().context("Invalid index value")?),
         })
     }
 
     fn named(name: &str) -> Self {
-        let id = uvrequest::secret::SecretId::spelling(name);
         // A longer name would be found by its beginning, which another name may share.
-        let whole = name.len() <= uvrequest::secret::SecretId::SPELLED;
-        let spelled = (whole && !name.is_empty()).then_some(SecretId(*id.as_bytes()));
-        let hashed = SecretId(*uvrequest::secret::SecretId::of_name(name).as_bytes());
+        let whole = !name.is_empty() && name.len() <= SecretId::NAME_MAX;
+        let spelled = whole.then(|| SecretId::from_name_bytes(name));
+        let hashed = SecretId::of_name(name);
         Self::Name { spelled, hashed }
     }
 

@@ -10,10 +10,10 @@ use clap::Args;
 use hostkey::CertificateFile;
 use openssl::pkey::{PKey, Public};
 use std::path::{Path, PathBuf};
+use uvrequest::Error;
 use uvrequest::secret::{AddSecretRequestView, VerifiedUserData};
+use uvtypes::limits::ADD_SECRET_MAX;
 
-/// A request has 1 MiB at most: the ultravisor's device takes no more.
-const MAX_REQUEST: usize = 1 << 20;
 const MAX_CERTIFICATE: usize = 1 << 20;
 
 /// Verify the user data of an add-secret request
@@ -46,25 +46,21 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     })?;
     let output = output.unwrap_or(Path::new("-"));
     output::refuse_overwriting(output, &[input])?;
-    let request = input::read_or_stdin(input, MAX_REQUEST, "add-secret request", system)?;
-    let key = args.user_cert.as_deref().map(load_key).transpose()?;
+    let request = input::read_or_stdin(input, ADD_SECRET_MAX, "add-secret request", system)?;
+    let key = args.user_cert.as_deref().map(load_user_certificate).transpose()?;
     let view = AddSecretRequestView::parse(&request);
-    let user_data = view.and_then(|view| view.verify_user_data(key.as_ref()));
+    let user_data = view.map_err(Error::from).and_then(|view| view.verify_user_data(key.as_ref()));
     let user_data =
         user_data.with_context(|| format!("Could not verify the Add-secret request '{}'", input.display()))?;
     if let VerifiedUserData::Unsigned(data) | VerifiedUserData::Signed(data) = user_data {
-        if output == Path::new("-") {
-            system.print_bytes(data)?;
-            system.finish()?;
-        } else {
-            output::write(output, data, Privacy::Public, "user data")?;
-        }
+        output::write(output, data, Privacy::Public, "user data", system)?;
     }
     system.warn("Successfully verified the request.");
     Ok(())
 }
 
-fn load_key(path: &Path) -> anyhow::Result<PKey<Public>> {
+/// The public key of a certificate that signs user data.
+pub(crate) fn load_user_certificate(path: &Path) -> anyhow::Result<PKey<Public>> {
     let bytes = input::read(path, MAX_CERTIFICATE, "user-verification certificate")?;
     let cannot = || format!("Cannot use '{}' as user-verification certificate", path.display());
     let file = CertificateFile::parse(&bytes).with_context(cannot)?;

@@ -384,13 +384,20 @@ pub(crate) fn front(machine: &Machine) -> Front {
 
 /// The product, in this process, in the guest of `machine`.
 pub(crate) fn run_in_process(machine: &Machine, args: &[OsString], stdin: Vec<u8>) -> Run {
+    let machine = machine.clone();
+    run_with(args, stdin, |system| {
+        system.uv = Box::new(move || match machine.open_device().unwrap() {
+            Some(errno) => Err(uvdevice::Error::of_opening(Path::new("/dev/uv"), io::Error::from_raw_os_error(errno))),
+            None => Ok(Box::new(UvDevice::new(InProcess(machine.clone())))),
+        });
+    })
+}
+
+/// The product, in this process, on a system of the caller's making.
+pub(crate) fn run_with(args: &[OsString], stdin: Vec<u8>, prepare: impl FnOnce(&mut System)) -> Run {
     let (stdout, stderr) = (Collected::default(), Collected::default());
     let mut system = System::new(Box::new(Cursor::new(stdin)), Box::new(stdout.clone()), Box::new(stderr.clone()));
-    let machine = machine.clone();
-    system.uv = Box::new(move || match machine.open_device().unwrap() {
-        Some(errno) => Err(uvdevice::Error::of_opening(Path::new("/dev/uv"), io::Error::from_raw_os_error(errno))),
-        None => Ok(Box::new(UvDevice::new(InProcess(machine.clone())))),
-    });
+    prepare(&mut system);
     let code = pvtools::run(args, &mut system);
     // An ExitCode shows itself in no other way.
     let status = if code == std::process::ExitCode::SUCCESS { 0 } else { 1 };

@@ -155,7 +155,7 @@ impl Guests {
                 continue;
             }
             let argv = arguments.split(' ').map(ToOwned::to_owned).collect();
-            let line = Line { id: id.to_owned(), argv, stdin: None };
+            let line = Line { id: id.to_owned(), argv, stdin: None, existing: None };
             let table = tables.entry(tool).or_insert_with(|| differences(tool));
             let their_program = || Side::Theirs(&self.theirs).in_guest(&theirs.front, tool);
             let our_program = || Side::Ours.in_guest(&ours.front, tool);

@@ -3,8 +3,9 @@
 use super::Configuration;
 use super::problem::{ConfigError, EntryPlace, Fault, Problem, Warning, WarningKind};
 use super::read::{KEYS, Locator, Node, RawEntry, Text};
-use crate::{Entry, Generation, MAX_QUEUES, Mkvp, SecretId, SerialNumber, Wanted};
+use crate::{Entry, Generation, MAX_QUEUES, Mkvp, SerialNumber, Wanted};
 use std::collections::HashMap;
+use uvtypes::SecretId;
 
 /// Checks all entries.
 pub(super) fn all(raw: &[RawEntry], locator: &Locator<'_>) -> Result<Configuration, ConfigError> {

@@ -1,6 +1,7 @@
 use super::*;
-use crate::{Generation, Mkvp, SecretId, Wanted};
+use crate::{Generation, Mkvp, Wanted};
 use proptest::prelude::*;
+use uvtypes::SecretId;
 
 /// `SECRET1`, as *Crypto Express for Cloud Workloads* (SG24-8547) prints it.
 const SECRET1: &str = "03153249db7ce46b0330ffb1a760b59710531af08ec4d7f8424a6870fae49360";

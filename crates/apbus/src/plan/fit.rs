@@ -1,8 +1,9 @@
 //! Whether a queue fits an entry, whatever the others get.
 
 use super::{Barred, Obstacle, Problem};
-use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SecretId, SerialNumber, State, Wanted};
+use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SerialNumber, State, Wanted};
 use std::collections::{HashMap, HashSet};
+use uvtypes::SecretId;
 
 /// A problem, with what is looked up often.
 pub(super) struct Ground<'a> {

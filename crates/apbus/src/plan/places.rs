@@ -4,9 +4,10 @@
 //! key only, "a secret once" follows from "a master key once", and the other way round. Where neither holds, one of the
 //! rules becomes the slot and the other one the guard, which the search has to look after.
 
-use crate::{Mkvp, SecretId};
+use crate::Mkvp;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use uvtypes::SecretId;
 
 /// Numbers for whatever cannot be shared.
 pub(super) struct Places {

@@ -2,9 +2,10 @@
 
 use super::Assignment;
 use super::fit::{Demand, Ground, Need, demand};
-use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SecretId, SerialNumber, State, Wanted};
+use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SerialNumber, State, Wanted};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use uvtypes::SecretId;
 
 /// How many queues a reason names at most.
 const MOST_NAMED: usize = 8;

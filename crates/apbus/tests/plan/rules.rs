@@ -1,12 +1,11 @@
 //! What a plan must keep, said once more and independently of the planner.
 
 use apbus::plan::{Barred, Plan, Problem};
-use apbus::{
-    Apqn, AssociationSecret, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SecretId, SerialNumber, State, Wanted,
-};
+use apbus::{Apqn, AssociationSecret, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SerialNumber, State, Wanted};
 use proptest::prelude::*;
 use std::cmp::Reverse;
 use std::collections::HashSet;
+use uvtypes::SecretId;
 
 /// Everything that a problem refers to.
 #[derive(Clone, Debug)]

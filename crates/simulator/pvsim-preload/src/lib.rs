@@ -1,5 +1,5 @@
 //! A preload library: what a program does with `/dev/uv`, `/sys/firmware/uv`, `/sys/bus/ap`, `/sys/devices/ap` and
-//! `/run/lock` is done by `pvsim` instead of the kernel.
+//! `/run/lock` and `/run/pvtools` is done by `pvsim` instead of the kernel.
 //!
 //! | environment variable | meaning |
 //! |---|---|

@@ -7,12 +7,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
 
 /// What the simulator answers for, and what else it is called.
-const FRONTS: [(&str, &str); 6] = [
+const FRONTS: [(&str, &str); 7] = [
     ("/dev/uv", "/dev/uv"),
     ("/sys/firmware/uv", "/sys/firmware/uv"),
     ("/sys/bus/ap", "/sys/bus/ap"),
     ("/sys/devices/ap", "/sys/devices/ap"),
     ("/run/lock", "/run/lock"),
+    ("/run/pvtools", "/run/pvtools"),
     ("/var/lock", "/run/lock"),
 ];
 
@@ -100,7 +101,7 @@ impl Place {
         (inside || through).then_some(Self { name, real: host, outside: true })
     }
 
-    /// Whether `pvsim` has to be asked. The files of `/run/lock` are ordinary files.
+    /// Whether `pvsim` has to be asked. The files of `/run` are ordinary files.
     pub(crate) fn is_served(&self) -> bool {
         !self.outside && is_served(&self.name)
     }

@@ -45,6 +45,6 @@ pub use guest::{Guest, StoredSecret};
 pub use hexed::Hex;
 pub use host_key::{Coordinates, HostKey};
 pub use in_process::InProcess;
-pub use machine::Machine;
+pub use machine::{Kin, Machine};
 pub use platform::{BootImage, Kernel, Platform, Settings};
 pub use show::Shown;

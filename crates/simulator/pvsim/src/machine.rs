@@ -5,6 +5,7 @@
 //! | `host.key` | the machine's private host key (PEM) |
 //! | `host.crt` | its host-key document |
 //! | `signing-key.crt`, `intermediate.crt`, `root-ca.crt` | the certificates behind it |
+//! | `signing-key.key` | the key that signs host-key documents, for those of other machines |
 //! | `signing-key.crl`, `intermediate.crl`, `root-ca.crl` | their CRLs |
 //! | `se.hdr`, `se.img` | the SE header and the boot image around it |
 //! | `cck.bin` | the customer-communication key in the header |
@@ -21,6 +22,8 @@
 //! state from before its call or the one after it.
 
 mod init;
+
+pub use init::Kin;
 
 use crate::device::{IoctlAnswer, IoctlCall};
 use crate::driver::{Accepted, Errno};

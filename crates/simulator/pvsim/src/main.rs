@@ -9,7 +9,7 @@ mod scenarios;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pvsim::open::Request;
-use pvsim::{Fault, HostKey, Machine};
+use pvsim::{Fault, HostKey, Kin, Machine};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ enum Command {
     /// one-page-list, one-page-list-with-retrieve, attest-only), secure_execution and facilities. 'secrets:' lists
     /// association secrets that are in the store from the beginning, 'faults:' what is to go wrong; see 'pvsim fault'.
     /// 'cards:' and 'queues:' are what is on the AP bus, 'master_keys:' names for their keys, 'bus:' how the bus behaves,
-    /// 'events:' what will happen to it; see README. Without an inventory: two EP11 queues with one master key, and an
+    /// 'events:' what will happen to it; see docs/simulator.md. Without an inventory: two EP11 queues with one master key, and an
     /// accelerator.
     Init {
         /// Folder for its files; must not exist or be empty
@@ -44,6 +44,15 @@ enum Command {
         /// FILE is a list of scenarios, see 'pvsim scenario': make the machine of this row
         #[arg(long, value_name = "ID", requires = "inventory")]
         row: Option<String>,
+        /// Be the machine of this folder, with another image
+        #[arg(long, value_name = "DIR")]
+        machine: Option<PathBuf>,
+        /// Have a host-key document from the authorities of the machine in this folder
+        #[arg(long, value_name = "DIR", conflicts_with = "machine")]
+        authorities: Option<PathBuf>,
+        /// Let certificates name CRLs below this address: root-ca.crl, intermediate.crl, signing-key.crl
+        #[arg(long, value_name = "URL", conflicts_with = "machine")]
+        crl_address: Option<String>,
     },
     /// Boot a real s390x kernel on the machine, from a Secure Execution image, in QEMU
     ///
@@ -175,7 +184,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Run { dir, program, .. } => return run::run(&dir, &program),
         Command::Shell { dir } => return run::shell(&dir),
-        Command::Init { dir, inventory, row } => init(&dir, inventory.as_deref(), row.as_deref()),
+        Command::Init { dir, inventory, row, machine, authorities, crl_address } => {
+            let kin = Kin { machine, authorities, crl_address };
+            init(&dir, inventory.as_deref(), row.as_deref(), &kin)
+        }
         Command::Scenario(arguments) => return scenarios::run(&arguments),
         Command::Show { dir, format } => show(&dir, format),
         Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
@@ -188,7 +200,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     .map(|()| ExitCode::SUCCESS)
 }
 
-fn init(dir: &Path, inventory: Option<&Path>, row: Option<&str>) -> anyhow::Result<()> {
+fn init(dir: &Path, inventory: Option<&Path>, row: Option<&str>, kin: &Kin) -> anyhow::Result<()> {
     let inventory = match (inventory, row) {
         (Some(file), Some(row)) => {
             let list = scenarios::read(file)?;
@@ -199,7 +211,7 @@ fn init(dir: &Path, inventory: Option<&Path>, row: Option<&str>) -> anyhow::Resu
         }
         (None, _) => None,
     };
-    Machine::init(dir, inventory.as_deref())?;
+    Machine::init_among(dir, inventory.as_deref(), kin)?;
     Ok(())
 }
 

@@ -98,6 +98,8 @@ pub struct CertificateSpec {
     pub distribution_points: Vec<Vec<String>>,
     /// Has a critical extension that nobody knows.
     pub unknown_critical: bool,
+    /// Further extensions: object identifier, whether critical, DER of the value.
+    pub extensions: Vec<(&'static str, bool, Vec<u8>)>,
     /// The hash of the signature.
     pub digest: MessageDigest,
 }
@@ -118,6 +120,7 @@ impl CertificateSpec {
             authority_id: AuthorityId::KeyId,
             distribution_points: Vec::new(),
             unknown_critical: false,
+            extensions: Vec::new(),
             digest: MessageDigest::sha256(),
         }
     }
@@ -201,6 +204,9 @@ impl CertificateSpec {
         }
         if self.unknown_critical {
             builder.append_extension(extension("1.3.6.1.4.1.99999.1", true, &der::octets(b"?"))?)?;
+        }
+        for (oid, critical, der) in &self.extensions {
+            builder.append_extension(extension(oid, *critical, der)?)?;
         }
         builder.sign(issuer.map_or(&self.key, |issuer| &issuer.key), self.digest)?;
         Ok(Authority { certificate: builder.build(), key: self.key.clone() })

@@ -4,7 +4,7 @@ use crate::ap::ShownBus;
 use crate::{Error, Fault, Guest, Hex, Machine, Settings};
 use serde::Serialize;
 use std::fmt::Write as _;
-use uvdevice::{SecretId, SecretKind};
+use uvtypes::{SecretId, SecretKind};
 
 /// A machine's whole state; [`Shown::to_json`] has its fields as keys.
 #[derive(Clone, Debug, Serialize)]

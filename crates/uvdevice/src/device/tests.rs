@@ -106,7 +106,7 @@ fn a_kernel_without_the_info_command_can_attest_alone() {
     let input = AttestInput { request: &[1], user_data: b"ud", measurement_size: 4, additional_size: 3 };
     let device = old();
     let attested = device.attest(&input).unwrap();
-    let expected = Attested { measurement: vec![0xaa; 4], additional: vec![0xbb; 2], config_uid: [0xcc; 16] };
+    let expected = Attested { measurement: vec![0xaa; 4], additional: vec![0xbb; 2], cuid: Cuid::from([0xcc; 16]) };
     assert_eq!(attested, expected);
     assert_eq!(device.driver.asked.borrow()[1], (Command::Attest, b"ud".to_vec()));
     assert!(matches!(old().add_secret(&[1]), Err(Error::KernelTooOld(Command::AddSecret))));

@@ -1,17 +1,20 @@
 //! The attestation request control block (ARCB).
 
-use crate::Error;
 use crate::aead::{self, Key};
-use crate::envelope::{Frame, RequestKeys, Sealed};
+use crate::request_frame::{FrameHeader, RequestFrame, RequestKeys, SealedRequest};
+use crate::{Error, FormatError};
 use hostkey::TrustedHostKey;
 use openssl::rand::rand_bytes;
-use uvtypes::Reader;
-use uvtypes::SecretBox;
+use std::mem::offset_of;
+use uvtypes::attestation::AttestationFlags;
+use uvtypes::flags::attestation as flags;
+use uvtypes::layout::{self, Field, FieldKind};
+use uvtypes::{HostKeyHash, Reader, SecretBox};
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Measurement algorithm: HMAC-SHA-512.
-const HMAC_SHA_512: u32 = 1;
+pub const HMAC_SHA_512: u32 = 1;
 const KEY_SIZE: usize = 64;
 const NONCE_SIZE: usize = 16;
 
@@ -35,31 +38,17 @@ struct RequestData {
 
 const _: () = assert!(size_of::<RequestData>() == 0x10);
 
-/// What an attestation is to contain beside the measurement. Bits are counted from the most significant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AttestationFlags(u64);
+/// Fields between the frame's header and the customer's coordinates.
+pub const FIELDS: &[Field] = &[
+    Field::new(at(offset_of!(RequestData, flags)), 8, "flags", FieldKind::Flags(flags::TABLE)),
+    Field::new(at(offset_of!(RequestData, algorithm)), 4, "measurement algorithm", FieldKind::Number),
+    Field::reserved(at(offset_of!(RequestData, reserved)), 4),
+];
 
-impl AttestationFlags {
-    /// Bit 1: the measurement depends on a nonce. Always set by us.
-    pub const NONCE: Self = Self(1 << 62);
-    /// Bit 2: hash of the host key that opened the image.
-    pub const IMAGE_HOST_KEY: Self = Self(1 << 61);
-    /// Bit 3: hash of the host key that opened the request.
-    pub const ATTESTATION_HOST_KEY: Self = Self(1 << 60);
-    /// Bit 4: hash over the add-secret requests and the lock state.
-    pub const SECRET_STORE_HASH: Self = Self(1 << 59);
-    /// Bit 5: state of the firmware.
-    pub const FIRMWARE_STATE: Self = Self(1 << 58);
+const _: () = assert!(layout::end(FIELDS) == size_of::<FrameHeader>() + size_of::<RequestData>());
 
-    /// Both.
-    pub fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether every flag of `other` is set.
-    pub fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
+const fn at(offset: usize) -> usize {
+    size_of::<FrameHeader>() + offset
 }
 
 /// Attestation request protection key (ARPK): who has it can verify the response, and forge one.
@@ -80,7 +69,7 @@ impl TryFrom<&[u8]> for Arpk {
         SecretBox::copy_of(bytes).map(Self).ok_or(Error::SecretSize {
             kind: "the attestation request protection key",
             actual: bytes.len(),
-            expected: "exactly 32 bytes",
+            expected: "exactly 32 bytes".to_owned(),
         })
     }
 }
@@ -109,10 +98,41 @@ impl AttestationRequest {
     pub fn seal(&self, host_keys: &[TrustedHostKey]) -> Result<(Vec<u8>, Arpk), Error> {
         let mut plain = SecretBox::new(vec![0; KEY_SIZE + NONCE_SIZE]);
         rand_bytes(plain.expose_mut())?;
-        let data = RequestData { flags: self.flags.0.into(), algorithm: HMAC_SHA_512.into(), reserved: [0; 4] };
-        let frame = Frame::new([0; 8], data.as_bytes(), &[], plain, RequestKeys::generate()?, host_keys)?;
+        let data = RequestData { flags: self.flags.bits().into(), algorithm: HMAC_SHA_512.into(), reserved: [0; 4] };
+        let frame = RequestFrame::new([0; 8], data.as_bytes(), &[], plain, RequestKeys::generate()?, host_keys)?;
         Ok((frame.seal()?, Arpk(frame.into_protection_key())))
     }
+}
+
+/// What a measurement depends on that only the ultravisor and the owner of a request know.
+#[derive(Clone, Debug)]
+pub struct MeasurementSecrets {
+    /// Key of the HMAC, 64 bytes.
+    pub key: SecretBox<[u8; KEY_SIZE]>,
+    /// The nonce, 16 bytes.
+    pub nonce: SecretBox<[u8; NONCE_SIZE]>,
+}
+
+impl MeasurementSecrets {
+    /// Those in `request`, which is one of ours: it has a nonce.
+    ///
+    /// # Errors
+    /// [`Error::WrongArpk`], [`Error::NoNonce`], and those of a malformed request.
+    pub fn open(request: &[u8], arpk: &Arpk) -> Result<Self, Error> {
+        let opened = open(request, arpk)?;
+        let nonce = opened.nonce.as_ref().ok_or(Error::NoNonce)?;
+        let mut copy = SecretBox::zeros();
+        copy.expose_mut().copy_from_slice(nonce);
+        Ok(Self { key: opened.measurement_key, nonce: copy })
+    }
+}
+
+/// The host keys that `request` is for, in the order of its slots.
+///
+/// # Errors
+/// Those of a malformed request.
+pub fn key_slots(request: &[u8]) -> Result<Vec<HostKeyHash>, FormatError> {
+    parse(request).map(|(sealed, _)| sealed.host_keys())
 }
 
 /// What the ultravisor and the owner of a request know.
@@ -123,7 +143,7 @@ pub(crate) struct Opened {
 }
 
 /// The flags of a request, which anybody can read.
-pub(crate) fn flags_of(request: &[u8]) -> Result<AttestationFlags, Error> {
+pub(crate) fn flags_of(request: &[u8]) -> Result<AttestationFlags, FormatError> {
     parse(request).map(|(_, flags)| flags)
 }
 
@@ -140,14 +160,14 @@ pub(crate) fn open(request: &[u8], arpk: &Arpk) -> Result<Opened, Error> {
     Ok(Opened { flags, measurement_key, nonce })
 }
 
-fn parse(request: &[u8]) -> Result<(Sealed<'_>, AttestationFlags), Error> {
+fn parse(request: &[u8]) -> Result<(SealedRequest<'_>, AttestationFlags), FormatError> {
     if request.get(..8).is_none_or(|magic| magic != [0; 8]) {
-        return Err(Error::NotAnAttestationRequest);
+        return Err(FormatError::NotAnAttestationRequest);
     }
-    let sealed = Sealed::parse(request, size_of::<RequestData>(), 0..=0)?;
-    let data = RequestData::read_from_bytes(sealed.before).map_err(|_| Error::NotAnAttestationRequest)?;
+    let sealed = SealedRequest::parse(request, size_of::<RequestData>(), 0..=0)?;
+    let data = RequestData::read_from_bytes(sealed.aad_prefix).map_err(|_| FormatError::NotAnAttestationRequest)?;
     if data.algorithm.get() != HMAC_SHA_512 {
-        return Err(Error::Algorithm(data.algorithm.get()));
+        return Err(FormatError::Algorithm(data.algorithm.get()));
     }
-    Ok((sealed, AttestationFlags(data.flags.get())))
+    Ok((sealed, AttestationFlags::from(data.flags.get())))
 }

@@ -1,26 +1,40 @@
 //! The file that carries an attestation request into the guest, and the response out of it.
 
+use super::AdditionalData;
 use super::arcb::flags_of;
-use super::{AdditionalData, AttestationFlags};
-use crate::Error;
+use crate::FormatError;
 use std::ops::Range;
-use uvtypes::Reader;
+use uvtypes::attestation::AttestationFlags;
+use uvtypes::layout::{self, Field, FieldKind};
+use uvtypes::limits::{ADDITIONAL_MAX, ARCB_MAX, MEASUREMENT_MAX, USER_DATA_MAX};
+use uvtypes::{Cuid, Reader};
 
-/// Bytes of an attestation request, at most.
-pub const MAX_REQUEST: usize = 1 << 20;
-/// Bytes of a measurement, at most.
-pub const MAX_MEASUREMENT: usize = 32 << 10;
-/// Bytes of additional data, at most.
-pub const MAX_ADDITIONAL: usize = 32 << 10;
-/// Bytes of user data, at most.
-pub const MAX_USER_DATA: usize = 256;
 /// Bytes of the measurement that we ask for: HMAC-SHA-512.
 pub const MEASUREMENT_SIZE: usize = 64;
 
 const MAGIC: [u8; 8] = *b"pvattest";
 const VERSION_1: u32 = 0x100;
-const HEADER_SIZE: usize = 0x40;
-const CUID_SIZE: usize = 16;
+const HEADER_SIZE: usize = layout::end(FIELDS);
+
+/// Fields of the file's header: of each part size and offset.
+pub const FIELDS: &[Field] = &[
+    Field::new(0x00, 8, "magic", FieldKind::Magic),
+    Field::new(0x08, 4, "version", FieldKind::Version),
+    Field::new(0x0c, 4, "size of the file", FieldKind::Number),
+    Field::reserved(0x10, 8),
+    Field::new(0x18, 4, "request: size", FieldKind::Number),
+    Field::new(0x1c, 4, "request: offset", FieldKind::Number),
+    Field::new(0x20, 4, "measurement: size", FieldKind::Number),
+    Field::new(0x24, 4, "measurement: offset", FieldKind::Number),
+    Field::new(0x28, 4, "additional data: size", FieldKind::Number),
+    Field::new(0x2c, 4, "additional data: offset", FieldKind::Number),
+    Field::new(0x30, 4, "user data: size", FieldKind::Number),
+    Field::new(0x34, 4, "user data: offset", FieldKind::Number),
+    Field::new(0x38, 4, "CUID: size", FieldKind::Number),
+    Field::new(0x3c, 4, "CUID: offset", FieldKind::Number),
+];
+
+const _: () = assert!(HEADER_SIZE == 0x40);
 
 /// An exchange file. All fields are big-endian.
 ///
@@ -58,7 +72,7 @@ pub struct Response {
     /// What the guest added of its own; empty when there is none.
     pub user_data: Vec<u8>,
     /// The guest's configuration unique id.
-    pub cuid: [u8; CUID_SIZE],
+    pub cuid: Cuid,
 }
 
 /// Size and offset of a part.
@@ -78,20 +92,20 @@ impl Exchange {
     /// Parses a file: a request, or a request with its response.
     ///
     /// # Errors
-    /// [`Error::NotAnExchange`], [`Error::Version`], [`Error::Exchange`] with what is wrong where, and those of the
+    /// [`FormatError::NotAnExchange`], [`FormatError::Version`], [`FormatError::Exchange`] with what is wrong where, and those of the
     /// request inside.
-    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+    pub fn parse(file: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(file);
-        if reader.array("magic").map_err(|_| Error::NotAnExchange)? != MAGIC {
-            return Err(Error::NotAnExchange);
+        if reader.array("magic").map_err(|_| FormatError::NotAnExchange)? != MAGIC {
+            return Err(FormatError::NotAnExchange);
         }
         let version = reader.u32("version")?;
         if version != VERSION_1 {
-            return Err(Error::Version(version));
+            return Err(FormatError::Version(version));
         }
         let size = reader.u32("size of the file")? as usize;
         if size != file.len() || size < HEADER_SIZE {
-            return Err(Error::Exchange {
+            return Err(FormatError::Exchange {
                 what: "the file",
                 offset: 0xc,
                 problem: format!("says it has {size} bytes, there are {}", file.len()),
@@ -99,7 +113,7 @@ impl Exchange {
         }
         // No byte of a response may be changed unseen, and the measurement does not cover this one.
         if reader.u64("reserved")? != 0 {
-            return Err(Error::Exchange {
+            return Err(FormatError::Exchange {
                 what: "the file",
                 offset: 0x10,
                 problem: "uses a reserved field".to_owned(),
@@ -111,8 +125,8 @@ impl Exchange {
         let additional = Entry::read(&mut reader)?;
         let user_data = Entry::read(&mut reader)?;
         let cuid = Entry::read(&mut reader)?;
-        let request = parts.take(request, "the attestation request", 0x18, MAX_REQUEST)?;
-        let request = request.filter(|request| !request.is_empty()).ok_or(Error::Exchange {
+        let request = parts.take(request, "the attestation request", 0x18, ARCB_MAX)?;
+        let request = request.filter(|request| !request.is_empty()).ok_or(FormatError::Exchange {
             what: "the file",
             offset: 0x18,
             problem: "contains no attestation request".to_owned(),
@@ -120,10 +134,10 @@ impl Exchange {
         let flags = flags_of(request)?;
         let (measurement_size, additional_size) = (measurement.size, additional.size);
         let announced = [additional, user_data].map(|entry| entry.offset == 0 && entry.size != 0);
-        let measurement = parts.take(measurement, "the measurement", 0x20, MAX_MEASUREMENT)?;
-        let additional = parts.take(additional, "the additional data", 0x28, MAX_ADDITIONAL)?;
-        let user_data = parts.take(user_data, "the user data", 0x30, MAX_USER_DATA)?;
-        let cuid = parts.take(cuid, "the CUID", 0x38, CUID_SIZE)?;
+        let measurement = parts.take(measurement, "the measurement", 0x20, MEASUREMENT_MAX)?;
+        let additional = parts.take(additional, "the additional data", 0x28, ADDITIONAL_MAX)?;
+        let user_data = parts.take(user_data, "the user data", 0x30, USER_DATA_MAX)?;
+        let cuid = parts.take(cuid, "the CUID", 0x38, Cuid::SIZE)?;
         let response = match measurement {
             None => None,
             Some(measurement) => {
@@ -132,17 +146,17 @@ impl Exchange {
                 {
                     if announced {
                         let problem = format!("announces {what}, but does not contain any");
-                        return Err(Error::Exchange { what: "the response", offset, problem });
+                        return Err(FormatError::Exchange { what: "the response", offset, problem });
                     }
                 }
-                let problem = |problem: String| Error::Exchange { what: "the response", offset: 0x38, problem };
+                let problem = |problem: String| FormatError::Exchange { what: "the response", offset: 0x38, problem };
                 let cuid = cuid.ok_or_else(|| problem("has no CUID".to_owned()))?;
                 Some(Response {
                     measurement: measurement.to_vec(),
                     additional: additional.unwrap_or_default().to_vec(),
                     user_data: user_data.unwrap_or_default().to_vec(),
-                    cuid: cuid.try_into().map_err(|_| {
-                        problem(format!("has a CUID of {} bytes; it must have {CUID_SIZE}", cuid.len()))
+                    cuid: <[u8; Cuid::SIZE]>::try_from(cuid).map(Cuid::from).map_err(|_| {
+                        problem(format!("has a CUID of {} bytes; it must have {}", cuid.len(), Cuid::SIZE))
                     })?,
                 })
             }
@@ -173,9 +187,9 @@ impl Exchange {
     /// The response.
     ///
     /// # Errors
-    /// [`Error::Exchange`] when the file holds a request alone.
-    pub fn response(&self) -> Result<&Response, Error> {
-        self.response.as_ref().ok_or(Error::Exchange {
+    /// [`FormatError::Exchange`] when the file holds a request alone.
+    pub fn response(&self) -> Result<&Response, FormatError> {
+        self.response.as_ref().ok_or(FormatError::Exchange {
             what: "the file",
             offset: 0x20,
             problem: "contains no attestation response (the measurement is missing)".to_owned(),
@@ -190,9 +204,9 @@ impl Exchange {
 
     /// The file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let empty = Response { measurement: vec![], additional: vec![], user_data: vec![], cuid: [0; CUID_SIZE] };
+        let empty = Response { measurement: vec![], additional: vec![], user_data: vec![], cuid: Cuid::default() };
         let response = self.response.as_ref().unwrap_or(&empty);
-        let cuid: &[u8] = if self.response.is_some() { &response.cuid } else { &[] };
+        let cuid: &[u8] = if self.response.is_some() { response.cuid.as_bytes() } else { &[] };
         // What is not there yet has only its size announced.
         let announced = [0, self.measurement_size, self.additional_size, 0, 0];
         let parts = [&self.request[..], &response.measurement, &response.additional, &response.user_data, cuid];
@@ -231,9 +245,15 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// `at` is where the entry stands.
-    fn take(&mut self, entry: Entry, what: &'static str, at: usize, limit: usize) -> Result<Option<&'a [u8]>, Error> {
+    fn take(
+        &mut self,
+        entry: Entry,
+        what: &'static str,
+        at: usize,
+        limit: usize,
+    ) -> Result<Option<&'a [u8]>, FormatError> {
         let Entry { size, offset } = entry;
-        let error = |problem: String| Error::Exchange { what, offset: at, problem };
+        let error = |problem: String| FormatError::Exchange { what, offset: at, problem };
         if size > limit {
             return Err(error(format!("says it has {size} bytes; {limit} are possible")));
         }

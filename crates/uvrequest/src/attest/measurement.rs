@@ -3,18 +3,21 @@
 use super::arcb::open;
 use super::{AdditionalData, Arpk, Exchange, Response};
 use crate::Error;
+#[cfg(doc)]
+use crate::FormatError;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::memcmp;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use sehdr::BootTags;
+use uvtypes::Cuid;
 
 /// What a guest is, as its ultravisor vouches for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attested<'a> {
     /// The boot of the guest.
-    pub cuid: &'a [u8; 16],
+    pub cuid: Cuid,
     /// The additional data as a whole; empty when there is none.
     pub additional: &'a [u8],
     /// The same in its parts.
@@ -38,7 +41,8 @@ pub enum Verdict<'a> {
 /// Verifies a response with the request's protection key and the boot tags of the image.
 ///
 /// # Errors
-/// [`Error::WrongArpk`], [`Error::Exchange`] when there is no response, [`Error::AdditionalDataMissing`] for a response
+/// [`Error::WrongArpk`], [`FormatError::Exchange`] when there is no response, [`FormatError::AdditionalDataMissing`] for a
+/// response
 /// that is genuine but does not contain what was asked for.
 pub fn verify<'a>(exchange: &'a Exchange, arpk: &Arpk, image: &BootTags) -> Result<Verdict<'a>, Error> {
     let response = exchange.response()?;
@@ -49,11 +53,25 @@ pub fn verify<'a>(exchange: &'a Exchange, arpk: &Arpk, image: &BootTags) -> Resu
         return Ok(Verdict::Mismatch { calculated });
     }
     Ok(Verdict::Verified(Attested {
-        cuid: &response.cuid,
+        cuid: response.cuid,
         additional: &response.additional,
         fields: AdditionalData::parse(&response.additional, request.flags)?,
         user_data: &response.user_data,
     }))
+}
+
+/// The measurement that a guest of `image` must have, for those who get key and nonce another way than by the request's
+/// protection key.
+///
+/// # Errors
+/// [`Error::OpenSsl`].
+pub fn measurement(
+    key: &[u8],
+    nonce: Option<&[u8; 16]>,
+    response: &Response,
+    image: &BootTags,
+) -> Result<Vec<u8>, Error> {
+    Ok(measure(key, nonce, response, image)?)
 }
 
 /// HMAC-SHA-512 over, all big-endian: page-list digest 64, address-list digest 64, tweak-list digest 64, tag of the SE
@@ -66,7 +84,7 @@ fn measure(key: &[u8], nonce: Option<&[u8; 16]>, response: &Response, image: &Bo
         hmac.update(digest)?;
     }
     hmac.update(&image.tag)?;
-    hmac.update(&response.cuid)?;
+    hmac.update(response.cuid.as_bytes())?;
     // The exchange file's limits keep both sizes far below what their fields hold.
     hmac.update(&(response.user_data.len() as u16).to_be_bytes())?;
     hmac.update(&[0; 2])?;

@@ -7,11 +7,11 @@
 //! ```
 
 mod additional;
-mod arcb;
-mod exchange;
+pub(crate) mod arcb;
+pub(crate) mod exchange;
 mod measurement;
 
 pub use additional::{AdditionalData, secret_store_hash};
-pub use arcb::{Arpk, AttestationFlags, AttestationRequest};
-pub use exchange::{Exchange, MAX_ADDITIONAL, MAX_MEASUREMENT, MAX_REQUEST, MAX_USER_DATA, MEASUREMENT_SIZE, Response};
-pub use measurement::{Attested, Verdict, verify};
+pub use arcb::{Arpk, AttestationRequest, MeasurementSecrets, key_slots};
+pub use exchange::{Exchange, MEASUREMENT_SIZE, Response};
+pub use measurement::{Attested, Verdict, measurement, verify};

@@ -1,19 +1,19 @@
 //! The add-secret request control block (ASRCB).
 
-use super::{Cuid, ExtensionSecret, GuestSecret, UserData};
+use super::{ExtensionSecret, GuestSecret, UserData};
 use crate::Error;
-use crate::envelope::{Frame, RequestKeys};
+use crate::request_frame::{FrameHeader, RequestFrame, RequestKeys};
 use hostkey::TrustedHostKey;
 use sehdr::BootTags;
-use uvtypes::SecretBox;
+use std::mem::offset_of;
+use uvtypes::flags::add_secret;
+use uvtypes::layout::{self, Field, FieldKind};
+use uvtypes::{Cuid, SecretBox};
 use zerocopy::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// Flag: once the request is accepted, the guest cannot be dumped. Bit 0, the most significant.
-pub const FLAG_DISABLE_DUMP: u64 = 1 << 63;
-
 pub(crate) const MAGIC: [u8; 6] = *b"asrcbM";
-pub(crate) const USER_DATA_OFFSET: usize = 0x30 + core::mem::offset_of!(RequestData, user_data);
+pub(crate) const USER_DATA_OFFSET: usize = size_of::<FrameHeader>() + offset_of!(RequestData, user_data);
 
 /// The authenticated data between the frame and the customer's coordinates. All fields are big-endian.
 ///
@@ -46,9 +46,39 @@ impl RequestData {
     pub(crate) fn cuid(&self) -> [u8; 16] {
         self.cuid
     }
+
+    pub(crate) fn boot_tags(&self) -> BootTags {
+        BootTags {
+            page_list_digest: self.page_list_digest,
+            address_list_digest: self.address_list_digest,
+            tweak_list_digest: self.tweak_list_digest,
+            tag: self.header_tag,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<RequestData>() == 0x418 - 0x30);
+
+/// What a request begins with, in place of the frame's magic: the user data say themselves what they are.
+pub const MAGIC_FIELDS: &[Field] =
+    &[Field::new(0, 6, "magic", FieldKind::Magic), Field::new(6, 2, "kind of user data", FieldKind::Number)];
+
+/// Fields between the frame's header and the user data.
+pub const FIELDS: &[Field] = &[
+    Field::new(at(offset_of!(RequestData, flags)), 8, "flags", FieldKind::Flags(add_secret::TABLE)),
+    Field::new(at(offset_of!(RequestData, page_list_digest)), 64, "page-list digest", FieldKind::Bytes),
+    Field::new(at(offset_of!(RequestData, address_list_digest)), 64, "address-list digest", FieldKind::Bytes),
+    Field::new(at(offset_of!(RequestData, tweak_list_digest)), 64, "tweak-list digest", FieldKind::Bytes),
+    Field::new(at(offset_of!(RequestData, header_tag)), 16, "SE header tag", FieldKind::Bytes),
+    Field::new(at(offset_of!(RequestData, cuid)), 16, "CUID", FieldKind::Cuid),
+    Field::reserved(at(offset_of!(RequestData, reserved)), 256),
+];
+
+const _: () = assert!(layout::end(FIELDS) == USER_DATA_OFFSET);
+
+const fn at(offset: usize) -> usize {
+    size_of::<FrameHeader>() + offset
+}
 
 /// The authenticated data between the key slots and the encrypted area; the secret's id follows, 32 bytes,
 /// in all kinds but meta.
@@ -70,6 +100,18 @@ pub(crate) struct SecretHeader {
 
 const _: () = assert!(size_of::<SecretHeader>() == 16);
 
+/// Fields between the key slots and the encrypted area, whose offsets are counted from the end of the slots. A meta
+/// request ends before the last one.
+pub const SECRET_FIELDS: &[Field] = &[
+    Field::reserved(offset_of!(SecretHeader, reserved), 2),
+    Field::new(offset_of!(SecretHeader, kind), 2, "kind of secret", FieldKind::SecretKind),
+    Field::new(offset_of!(SecretHeader, size), 4, "size of the secret", FieldKind::Number),
+    Field::reserved(offset_of!(SecretHeader, reserved_8), 8),
+    Field::new(size_of::<SecretHeader>(), 32, "secret id", FieldKind::SecretId),
+];
+
+const _: () = assert!(layout::end(SECRET_FIELDS) == size_of::<SecretHeader>() + 32);
+
 /// A request to add a secret to one image's guests.
 #[derive(Clone, Debug)]
 pub struct AddSecretRequest {
@@ -87,7 +129,7 @@ impl AddSecretRequest {
         Self { boot_tags, secret, flags: 0, cuid: Cuid::default(), extension_secret: None, user_data: UserData::None }
     }
 
-    /// Sets the flags, such as [`FLAG_DISABLE_DUMP`].
+    /// Sets the flags, such as that of [`add_secret::DISABLE_DUMP`].
     pub fn flags(mut self, flags: u64) -> Self {
         self.flags = flags;
         self
@@ -135,7 +177,8 @@ impl AddSecretRequest {
             reserved: [0; 256],
             user_data: self.user_data.area(),
         };
-        let mut frame = Frame::new(magic, data.as_bytes(), &self.secret_header(), self.plain(), keys, host_keys)?;
+        let mut frame =
+            RequestFrame::new(magic, data.as_bytes(), &self.secret_header(), self.plain(), keys, host_keys)?;
         if let Some(key) = self.user_data.signing_key() {
             let signature = key.sign(&frame.without_tag()?)?;
             let area_end = USER_DATA_OFFSET + data.user_data.len();
@@ -171,12 +214,13 @@ mod tests {
     use super::*;
     use crate::aead::Key;
     use crate::key_exchange::CustomerKey;
-    use crate::secret::{Cck, SecretId};
+    use crate::secret::Cck;
     use hostkey::HostKeyDocument;
     use openssl::bn::BigNum;
     use openssl::ec::{EcGroup, EcKey, EcPoint};
     use openssl::nid::Nid;
     use openssl::sha::sha256;
+    use uvtypes::SecretId;
 
     /// The key pair whose private key is 65 bytes of 0x2a.
     fn customer() -> CustomerKey {
@@ -201,7 +245,7 @@ mod tests {
         let extension_secret = ExtensionSecret::from_cck(&cck, &image).unwrap();
         let secret = GuestSecret::Association { id: SecretId::of_name("name"), secret: [0x51; 32].into() };
         let request = AddSecretRequest::new(image, secret)
-            .flags(FLAG_DISABLE_DUMP)
+            .flags(add_secret::DISABLE_DUMP.mask())
             .bind_to(Cuid::from([5; 16]))
             .extension_secret(extension_secret)
             .user_data(UserData::Unsigned(b"user data".to_vec()))

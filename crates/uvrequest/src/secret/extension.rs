@@ -1,10 +1,7 @@
 //! The extension secret: who does not know it cannot add secrets to a guest that has one.
 
-use crate::Error;
+use crate::{Error, hkdf_sha512};
 use openssl::error::ErrorStack;
-use openssl::md::Md;
-use openssl::pkey::Id;
-use openssl::pkey_ctx::PkeyCtx;
 use sehdr::BootTags;
 use uvtypes::SecretBox;
 
@@ -35,13 +32,8 @@ impl ExtensionSecret {
     /// gives every image another extension secret.
     pub fn from_cck(cck: &Cck, image: &BootTags) -> Result<Self, ErrorStack> {
         let mut secret = SecretBox::zeros();
-        let mut context = PkeyCtx::new_id(Id::HKDF)?;
-        context.derive_init()?;
-        context.set_hkdf_md(Md::sha512())?;
-        context.set_hkdf_key(cck.expose())?;
-        context.set_hkdf_salt(&image.tag)?;
-        context.add_hkdf_info(b"IBM Z Ultravisor Add-Secret")?;
-        context.derive(Some(&mut secret.expose_mut()[..]))?;
+        let info = b"IBM Z Ultravisor Add-Secret";
+        hkdf_sha512(cck.expose(), &image.tag, info, secret.expose_mut())?;
         Ok(Self(secret))
     }
 
@@ -59,5 +51,9 @@ impl TryFrom<&[u8]> for ExtensionSecret {
 }
 
 fn exactly_32(kind: &'static str, bytes: &[u8]) -> Result<SecretBox<[u8; 32]>, Error> {
-    SecretBox::copy_of(bytes).ok_or(Error::SecretSize { kind, actual: bytes.len(), expected: "exactly 32 bytes" })
+    SecretBox::copy_of(bytes).ok_or(Error::SecretSize {
+        kind,
+        actual: bytes.len(),
+        expected: "exactly 32 bytes".to_owned(),
+    })
 }

@@ -1,13 +1,11 @@
 //! Secrets in the form in which the ultravisor stores them.
 
-use super::{Cck, SecretId, SecretKind};
+use super::Cck;
 use crate::Error;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
-use uvtypes::SecretBox;
-
-/// Bytes that a plaintext secret can have: a page of the ultravisor without the length field.
-pub const MAX_PLAINTEXT: usize = 8190;
+use uvtypes::limits::PLAINTEXT_MAX;
+use uvtypes::{RetrievableType, SecretBox, SecretId, SecretKind};
 
 /// What a request adds to the guest's secret store, or does instead.
 #[derive(Clone, Debug)]
@@ -36,10 +34,10 @@ impl GuestSecret {
     /// What it is to the ultravisor.
     pub fn kind(&self) -> SecretKind {
         match self {
-            Self::Meta => SecretKind::Meta,
-            Self::Association { .. } => SecretKind::Association,
+            Self::Meta => SecretKind::META,
+            Self::Association { .. } => SecretKind::ASSOCIATION,
             Self::Retrievable { secret, .. } => secret.kind,
-            Self::UpdateCck(_) => SecretKind::UpdateCck,
+            Self::UpdateCck(_) => SecretKind::UPDATE_CCK,
         }
     }
 
@@ -71,74 +69,69 @@ pub struct RetrievableSecret {
 }
 
 impl RetrievableSecret {
-    /// Any bytes, [`MAX_PLAINTEXT`] at most. Stored as 2 bytes of length (big-endian), the bytes, and zeros up
+    /// The secret of type `kind` in a file.
+    ///
+    /// # Errors
+    /// [`Error::SecretSize`] for a size that `kind` does not have; for EC keys [`Error::NotAPrivateKey`],
+    /// [`Error::Curve`], [`Error::OpenSsl`].
+    pub fn new(kind: RetrievableType, file: &[u8]) -> Result<Self, Error> {
+        match kind {
+            RetrievableType::Plain => Self::plaintext(file),
+            RetrievableType::Ec => Self::ec(file),
+            raw => Self::raw_key(raw, file),
+        }
+    }
+
+    /// Any bytes, [`PLAINTEXT_MAX`] at most. Stored as 2 bytes of length (big-endian), the bytes, and zeros up
     /// to a multiple of 16.
-    pub fn plaintext(bytes: &[u8]) -> Result<Self, Error> {
-        let size = u16::try_from(bytes.len()).ok().filter(|size| usize::from(*size) <= MAX_PLAINTEXT);
+    fn plaintext(bytes: &[u8]) -> Result<Self, Error> {
+        let size = u16::try_from(bytes.len()).ok().filter(|size| usize::from(*size) <= PLAINTEXT_MAX);
         let size = size.ok_or(Error::SecretSize {
             kind: "a plaintext secret",
             actual: bytes.len(),
-            expected: "8190 bytes at most",
+            expected: format!("{PLAINTEXT_MAX} bytes at most"),
         })?;
         let mut stored = Vec::with_capacity((2 + bytes.len()).next_multiple_of(16));
         stored.extend(size.to_be_bytes());
         stored.extend(bytes);
         stored.resize(stored.len().next_multiple_of(16), 0);
-        Ok(Self { kind: SecretKind::Plaintext, stored: stored.into() })
+        Ok(Self { kind: SecretKind::PLAINTEXT, stored: stored.into() })
     }
 
-    /// An AES key of 16, 24 or 32 bytes.
-    pub fn aes(key: &[u8]) -> Result<Self, Error> {
-        let kind = match key.len() {
-            16 => SecretKind::Aes128,
-            24 => SecretKind::Aes192,
-            32 => SecretKind::Aes256,
-            actual => return Err(Error::SecretSize { kind: "an AES key", actual, expected: "16, 24 or 32 bytes" }),
-        };
-        Ok(Self { kind, stored: key.to_vec().into() })
-    }
-
-    /// The two AES keys of XTS mode, one behind the other: 32 or 64 bytes.
-    pub fn aes_xts(keys: &[u8]) -> Result<Self, Error> {
-        let kind = match keys.len() {
-            32 => SecretKind::AesXts128,
-            64 => SecretKind::AesXts256,
-            actual => return Err(Error::SecretSize { kind: "an AES-XTS key", actual, expected: "32 or 64 bytes" }),
-        };
-        Ok(Self { kind, stored: keys.to_vec().into() })
-    }
-
-    /// An HMAC key of 64 bytes (SHA-256) or 128 bytes (SHA-512).
-    pub fn hmac_sha(key: &[u8]) -> Result<Self, Error> {
-        let kind = match key.len() {
-            64 => SecretKind::HmacSha256,
-            128 => SecretKind::HmacSha512,
-            actual => return Err(Error::SecretSize { kind: "an HMAC-SHA key", actual, expected: "64 or 128 bytes" }),
-        };
-        Ok(Self { kind, stored: key.to_vec().into() })
+    /// A key that is stored as it is, whose size says which kind of `kind` it is: all but plaintext and EC.
+    fn raw_key(kind: RetrievableType, key: &[u8]) -> Result<Self, Error> {
+        match kind.kinds().find(|row| row.stored_size == Some(key.len())) {
+            Some(row) => Ok(Self { kind: row.kind, stored: key.to_vec().into() }),
+            None => {
+                let (_, _, name) = kind.words();
+                Err(Error::SecretSize { kind: name, actual: key.len(), expected: sizes(kind) })
+            }
+        }
     }
 
     /// An EC private key, PEM or DER, on one of the five curves the ultravisor knows. Stored as the private
     /// scalar (or the raw Edwards key), padded on the left with zeros to 32, 48, 80, 32 or 64 bytes.
-    pub fn ec(pem_or_der: &[u8]) -> Result<Self, Error> {
+    fn ec(pem_or_der: &[u8]) -> Result<Self, Error> {
         let key = private_key(pem_or_der)?;
-        let (kind, size, raw) = match key.id() {
-            Id::ED25519 => (SecretKind::EcEd25519, 32, SecretBox::new(key.raw_private_key()?)),
-            Id::ED448 => (SecretKind::EcEd448, 64, SecretBox::new(key.raw_private_key()?)),
+        let unsupported = || Error::Curve { found: describe(&key) };
+        let (kind, raw) = match key.id() {
+            Id::ED25519 => (SecretKind::EC_ED25519, SecretBox::new(key.raw_private_key()?)),
+            Id::ED448 => (SecretKind::EC_ED448, SecretBox::new(key.raw_private_key()?)),
             Id::EC => {
                 let ec = key.ec_key()?;
-                let (kind, size) = match ec.group().curve_name() {
-                    Some(Nid::X9_62_PRIME256V1) => (SecretKind::EcSecp256r1, 32),
-                    Some(Nid::SECP384R1) => (SecretKind::EcSecp384r1, 48),
-                    Some(Nid::SECP521R1) => (SecretKind::EcSecp521r1, 80),
-                    _ => return Err(Error::Curve { found: describe(&key) }),
+                let kind = match ec.group().curve_name() {
+                    Some(Nid::X9_62_PRIME256V1) => SecretKind::EC_SECP256R1,
+                    Some(Nid::SECP384R1) => SecretKind::EC_SECP384R1,
+                    Some(Nid::SECP521R1) => SecretKind::EC_SECP521R1,
+                    _ => return Err(unsupported()),
                 };
-                (kind, size, SecretBox::new(ec.private_key().to_vec()))
+                (kind, SecretBox::new(ec.private_key().to_vec()))
             }
-            _ => return Err(Error::Curve { found: describe(&key) }),
+            _ => return Err(unsupported()),
         };
+        let size = kind.row().and_then(|row| row.stored_size).ok_or_else(unsupported)?;
         let mut stored = SecretBox::new(vec![0; size]);
-        let room = size.checked_sub(raw.expose().len()).ok_or_else(|| Error::Curve { found: describe(&key) })?;
+        let room = size.checked_sub(raw.expose().len()).ok_or_else(unsupported)?;
         stored.expose_mut().splice(room.., raw.expose().iter().copied());
         Ok(Self { kind, stored })
     }
@@ -146,6 +139,16 @@ impl RetrievableSecret {
     /// What it is to the ultravisor.
     pub fn kind(&self) -> SecretKind {
         self.kind
+    }
+}
+
+/// `16, 24 or 32 bytes`.
+fn sizes(kind: RetrievableType) -> String {
+    let sizes: Vec<_> = kind.kinds().filter_map(|row| row.stored_size).map(|size| size.to_string()).collect();
+    match sizes.split_last() {
+        Some((last, [])) => format!("exactly {last} bytes"),
+        Some((last, others)) => format!("{} or {last} bytes", others.join(", ")),
+        None => "of another type".to_owned(),
     }
 }
 

@@ -1,17 +1,13 @@
 //! The add-secret request and what goes into it.
 
-mod asrcb;
+pub(crate) mod asrcb;
 mod extension;
 mod guest_secret;
-mod id;
-mod kind;
-mod user_data;
+pub(crate) mod user_data;
 mod view;
 
-pub use asrcb::{AddSecretRequest, FLAG_DISABLE_DUMP};
+pub use asrcb::AddSecretRequest;
 pub use extension::{Cck, ExtensionSecret};
-pub use guest_secret::{GuestSecret, MAX_PLAINTEXT, RetrievableSecret};
-pub use id::{Cuid, SecretId};
-pub use kind::SecretKind;
+pub use guest_secret::{GuestSecret, RetrievableSecret};
 pub use user_data::{SigningKey, UserData};
 pub use view::{AddSecretRequestView, VerifiedUserData};

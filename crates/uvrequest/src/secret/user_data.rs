@@ -20,12 +20,70 @@ use openssl::nid::Nid;
 use openssl::pkey::{HasPublic, Id, PKey, Private, Public};
 use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Signer, Verifier};
+use uvtypes::layout::{self, Field, FieldKind};
 
+/// Bytes of the area.
 pub(crate) const AREA_SIZE: usize = 512;
 /// Bytes of a DER-encoded P-521 signature, at most.
 const EC_SIGNATURE: usize = 139;
 /// Where in the area the size of an EC signature stands.
 const EC_SIGNATURE_SIZE_AT: usize = 0x190;
+
+/// What the area holds, by the kind in the request's magic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserDataLayout {
+    /// The kind.
+    pub kind: u16,
+    /// What the kind means.
+    pub meaning: &'static str,
+    /// Fields of the area, whose offsets are counted from its start.
+    pub fields: &'static [Field],
+}
+
+/// All kinds of user data.
+pub const LAYOUTS: &[UserDataLayout] = &[
+    UserDataLayout { kind: 0, meaning: "none", fields: &[Field::reserved(0, AREA_SIZE)] },
+    UserDataLayout { kind: 1, meaning: "not signed", fields: &[data(AREA_SIZE)] },
+    UserDataLayout {
+        kind: Scheme::EcP521 as u16,
+        meaning: "signed with EC P-521",
+        fields: &[
+            data(Scheme::EcP521.data_size()),
+            Field::new(256, EC_SIGNATURE, "signature (DER, ECDSA with SHA-512)", FieldKind::Bytes),
+            Field::reserved(395, 5),
+            Field::new(EC_SIGNATURE_SIZE_AT, 2, "size of the signature", FieldKind::Number),
+            Field::reserved(EC_SIGNATURE_SIZE_AT + 2, 110),
+        ],
+    },
+    UserDataLayout {
+        kind: Scheme::Rsa2048 as u16,
+        meaning: "signed with RSA-2048",
+        fields: &[
+            data(Scheme::Rsa2048.data_size()),
+            Field::new(256, 256, "signature (RSASSA-PSS with SHA-512)", FieldKind::Bytes),
+        ],
+    },
+    UserDataLayout {
+        kind: Scheme::Rsa3072 as u16,
+        meaning: "signed with RSA-3072",
+        fields: &[
+            data(Scheme::Rsa3072.data_size()),
+            Field::new(128, 384, "signature (RSASSA-PSS with SHA-512)", FieldKind::Bytes),
+        ],
+    },
+];
+
+const _: () = {
+    let mut index = 0;
+    while index < LAYOUTS.len() {
+        assert!(LAYOUTS[index].kind as usize == index && layout::end(LAYOUTS[index].fields) == AREA_SIZE);
+        index += 1;
+    }
+};
+
+const fn data(size: usize) -> Field {
+    Field::new(0, size, "user data", FieldKind::Bytes)
+}
 
 /// How user data is signed. The numbers are the kinds in the request's magic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +116,7 @@ impl Scheme {
     }
 
     /// Bytes of the area that are data; the signature has the rest.
-    pub(crate) fn data_size(self) -> usize {
+    pub(crate) const fn data_size(self) -> usize {
         match self {
             Self::EcP521 | Self::Rsa2048 => 256,
             Self::Rsa3072 => 128,

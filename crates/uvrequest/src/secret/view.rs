@@ -1,20 +1,22 @@
 //! What anybody can read in a sealed add-secret request, and check without the machine's key.
 
 use super::asrcb::{MAGIC, RequestData, SecretHeader, USER_DATA_OFFSET};
-use super::user_data::{AREA_SIZE, Scheme, verify};
-use super::{Cuid, SecretId};
-use crate::Error;
-use crate::envelope::Sealed;
+use super::user_data::{AREA_SIZE, LAYOUTS, Scheme, verify};
+use crate::request_frame::SealedRequest;
+use crate::{Error, FormatError};
 use openssl::pkey::{PKey, Public};
+use sehdr::BootTags;
+use uvtypes::{Cuid, HostKeyHash, SecretId};
 use zerocopy::FromBytes;
 
 /// A sealed request whose parts fit each other exactly. Its tag cannot be checked here.
 #[derive(Clone, Debug)]
 pub struct AddSecretRequestView<'a> {
-    sealed: Sealed<'a>,
+    sealed: SealedRequest<'a>,
     user_data_kind: u16,
     user_data: &'a [u8],
     cuid: Cuid,
+    boot_tags: BootTags,
     secret_id: Option<SecretId>,
 }
 
@@ -31,30 +33,34 @@ pub enum VerifiedUserData<'a> {
 
 impl<'a> AddSecretRequestView<'a> {
     /// Checks magic, kind of user data, version and all sizes.
-    pub fn parse(request: &'a [u8]) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// Any [`FormatError`] but those about attestation.
+    pub fn parse(request: &'a [u8]) -> Result<Self, FormatError> {
         if !request.starts_with(&MAGIC) {
-            return Err(Error::NotAnAddSecretRequest);
+            return Err(FormatError::NotAnAddSecretRequest);
         }
         let with_id = size_of::<SecretHeader>() + 32;
-        let sealed = Sealed::parse(request, size_of::<RequestData>(), size_of::<SecretHeader>()..=with_id)?;
+        let sealed = SealedRequest::parse(request, size_of::<RequestData>(), size_of::<SecretHeader>()..=with_id)?;
         let [.., kind_high, kind_low] = sealed.header.magic;
         let user_data_kind = u16::from_be_bytes([kind_high, kind_low]);
-        if user_data_kind > 4 {
-            return Err(Error::UserDataKind(user_data_kind));
+        if usize::from(user_data_kind) >= LAYOUTS.len() {
+            return Err(FormatError::UserDataKind(user_data_kind));
         }
-        let cut = |_| Error::NotAnAddSecretRequest;
-        let data = RequestData::read_from_bytes(sealed.before).map_err(|error| cut(error.to_string()))?;
+        let cut = |_| FormatError::NotAnAddSecretRequest;
+        let data = RequestData::read_from_bytes(sealed.aad_prefix).map_err(|error| cut(error.to_string()))?;
         let user_data = request.get(USER_DATA_OFFSET..USER_DATA_OFFSET + AREA_SIZE).unwrap_or_default();
-        let secret_id = match sealed.behind.get(size_of::<SecretHeader>()..) {
+        let secret_id = match sealed.aad_suffix.get(size_of::<SecretHeader>()..) {
             Some([]) | None => None,
-            Some(id) => Some(SecretId::from(<[u8; 32]>::try_from(id).map_err(|_| Error::Size {
+            Some(id) => Some(SecretId::from(<[u8; 32]>::try_from(id).map_err(|_| FormatError::Size {
                 what: "the size of the encrypted area",
                 offset: 0x2c,
                 stated: sealed.encrypted.len() as u64,
-                limit: format!("that leaves {} for the secret's header, which has 16 or 48", sealed.behind.len()),
+                limit: format!("that leaves {} for the secret's header, which has 16 or 48", sealed.aad_suffix.len()),
             })?)),
         };
-        Ok(Self { user_data_kind, user_data, cuid: Cuid::from(data.cuid()), secret_id, sealed })
+        let (cuid, boot_tags) = (Cuid::from(data.cuid()), data.boot_tags());
+        Ok(Self { user_data_kind, user_data, cuid, boot_tags, secret_id, sealed })
     }
 
     /// Checks the signature of the user data with the key of a certificate, and gives the data.
@@ -83,6 +89,16 @@ impl<'a> AddSecretRequestView<'a> {
     /// The boot of the guest that the request is bound to, if any.
     pub fn cuid(&self) -> Option<Cuid> {
         (self.cuid != Cuid::default()).then_some(self.cuid)
+    }
+
+    /// The image that the request is for.
+    pub fn boot_tags(&self) -> &BootTags {
+        &self.boot_tags
+    }
+
+    /// The host keys that the request is for, in the order of its slots.
+    pub fn host_keys(&self) -> Vec<HostKeyHash> {
+        self.sealed.host_keys()
     }
 
     /// The id of the secret; a meta request has none.

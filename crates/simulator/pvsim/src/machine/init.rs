@@ -12,15 +12,17 @@ use crate::ap::terms::Situation;
 use crate::ap::{self};
 use crate::guest::StoredSecret;
 use crate::image::{self, HeaderSecrets, PCF_DUMP_ALLOWED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE};
-use crate::pki::Pki;
+use crate::pki::{Authority, Keys, Plan};
 use crate::platform::{BootImage, Platform, Settings};
 use crate::{Error, Fault, Guest, Hex, HostKey};
+use openssl::pkey::PKey;
 use openssl::rand::rand_bytes;
 use openssl::sha::sha256;
+use openssl::x509::X509;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Encrypted pages of the image.
@@ -89,19 +91,41 @@ enum Preloaded {
     },
 }
 
+/// What a new machine has in common with others.
+#[derive(Clone, Debug, Default)]
+pub struct Kin {
+    /// The folder of a machine that this one is, with another image.
+    pub machine: Option<PathBuf>,
+    /// The folder of a machine whose authorities vouch for this one.
+    pub authorities: Option<PathBuf>,
+    /// The address below which certificates say that CRLs are: `root-ca.crl`, `intermediate.crl`, `signing-key.crl`.
+    /// Those of other machines stay as they are.
+    pub crl_address: Option<String>,
+}
+
 impl Machine {
     /// Makes a machine in `folder`, which must not exist or be empty, and starts its guest.
     ///
     /// # Errors
     /// [`Error::NotEmpty`], [`Error::Inventory`], [`Error::Fault`], [`Error::File`], [`Error::OpenSsl`].
     pub fn init(folder: &Path, inventory: Option<&str>) -> Result<Self, Error> {
+        Self::init_among(folder, inventory, &Kin::default())
+    }
+
+    /// The same, with things in common with other machines.
+    ///
+    /// # Errors
+    /// As for [`Machine::init`].
+    pub fn init_among(folder: &Path, inventory: Option<&str>, kin: &Kin) -> Result<Self, Error> {
         let inventory = inventory.unwrap_or(ap::inventory::DEFAULT);
         let mut parsed: File = serde_yaml::from_str(inventory).map_err(Error::Inventory)?;
         parsed.faults.iter().try_for_each(Fault::check)?;
         let bus = parsed.bus()?;
+        let host_key = match &kin.machine {
+            Some(machine) => HostKey::from_pem(&super::read(machine, HOST_KEY)?)?,
+            None => HostKey::generate()?,
+        };
         make_folder(folder)?;
-
-        let host_key = HostKey::generate()?;
         let mut secrets = HeaderSecrets::random()?;
         secrets.secret_control_flags = secret_control_flags(&parsed.guest);
         let plain_flags = if parsed.guest.dump_allowed { PCF_DUMP_ALLOWED } else { 0 };
@@ -114,7 +138,7 @@ impl Machine {
         guest.secrets = preloaded(parsed.secrets)?;
 
         let key = platform.host_key.to_pem()?;
-        for (file, content) in trust_files(&platform.host_key)? {
+        for (file, content) in trust_files(&platform.host_key, kin)? {
             replace(folder, file, &content)?;
         }
         let files: [(&'static str, &[u8]); 6] = [
@@ -215,13 +239,53 @@ fn preloaded(secrets: Vec<Preloaded>) -> Result<Vec<StoredSecret>, Error> {
     stored.collect()
 }
 
+/// Files of the authorities, which all machines under them have.
+const AUTHORITIES: [&str; 7] = [
+    SIGNING_KEY,
+    "signing-key.crt",
+    "intermediate.crt",
+    "root-ca.crt",
+    "signing-key.crl",
+    "intermediate.crl",
+    "root-ca.crl",
+];
+const SIGNING_KEY: &str = "signing-key.key";
+
 /// What a workstation needs to trust the machine's host key: its host-key document, the certificates and CRLs behind it.
-fn trust_files(host_key: &HostKey) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
+/// And the signing key, for the documents of other machines.
+fn trust_files(host_key: &HostKey, kin: &Kin) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
+    let from = |folder: &Path, files: &[&'static str]| -> Result<Vec<_>, Error> {
+        files.iter().map(|file| Ok((*file, super::read(folder, file)?))).collect()
+    };
+    if let Some(machine) = &kin.machine {
+        return from(machine, &[&[HOST_KEY_DOCUMENT][..], &AUTHORITIES].concat());
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-    let pki = Pki::new(host_key, i64::try_from(now).unwrap_or(i64::MAX))?;
+    let mut plan = Plan::new(&Keys::quick(host_key)?, i64::try_from(now).unwrap_or(i64::MAX));
+    if let Some(address) = &kin.crl_address {
+        let point = |name: &str| vec![vec![format!("{}/{name}", address.trim_end_matches('/'))]];
+        plan.host_key.distribution_points = point("signing-key.crl");
+        plan.signing_key.distribution_points = point("intermediate.crl");
+        plan.intermediate.distribution_points = point("root-ca.crl");
+        plan.root.distribution_points = point("root-ca.crl");
+    }
+    if let Some(folder) = &kin.authorities {
+        let mut files = from(folder, &AUTHORITIES)?;
+        let signing_key = Authority {
+            certificate: X509::from_pem(&super::read(folder, "signing-key.crt")?)?,
+            key: PKey::private_key_from_pem(&super::read(folder, SIGNING_KEY)?)?,
+        };
+        let mut serial = [0; 4];
+        rand_bytes(&mut serial)?;
+        plan.host_key.serial = u32::from_be_bytes(serial);
+        files.push((HOST_KEY_DOCUMENT, plan.host_key.issue(Some(&signing_key))?.certificate.to_pem()?));
+        return Ok(files);
+    }
+    let pki = plan.build()?;
     let [root_crl, intermediate_crl, signing_key_crl] = &pki.crls;
     Ok(vec![
         (HOST_KEY_DOCUMENT, pki.host_key_document.to_pem()?),
+        (SIGNING_KEY, pki.signing_key.key.private_key_to_pem_pkcs8()?),
         ("signing-key.crt", pki.signing_key.certificate.to_pem()?),
         ("intermediate.crt", pki.intermediate.certificate.to_pem()?),
         ("root-ca.crt", pki.root.certificate.to_pem()?),

@@ -400,7 +400,7 @@ fn measures_the_guest_with_all_that_was_asked_for() {
     let attested = uv.attest(&input).unwrap();
 
     let guest = sandbox.machine.guest().unwrap();
-    assert_eq!(attested.config_uid, guest.cuid.0);
+    assert_eq!(*attested.cuid.as_bytes(), guest.cuid.0);
     let tag = &request[request.len() - 16..];
     let store = openssl::sha::sha512(&[tag, &[1]].concat());
     let firmware = &sandbox.machine.platform.firmware_state;

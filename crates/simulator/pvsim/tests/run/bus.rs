@@ -246,7 +246,7 @@ fn the_machine_of_a_row_can_be_made_by_hand() {
 
 #[test]
 fn the_inventory_in_the_readme_makes_a_machine() {
-    let readme = include_str!("../../../../../README.md");
+    let readme = include_str!("../../../../../docs/simulator.md");
     let block = readme.lines().skip_while(|line| !line.starts_with("    master_keys:"));
     let block: Vec<_> = block.map_while(|line| line.strip_prefix("    ")).collect();
     let (_folder, machine) = machine(&block.join("\n"));

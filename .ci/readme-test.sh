@@ -1,0 +1,40 @@
+#!/bin/sh
+# readme-test.sh: README's test command as an ordinary user in a clean Debian 12, which has gcc, pkg-config, libssl-dev
+# and the Rust of this machine, and nothing else: no python3, no openssl, no git. The crates are there, the network is not
+# asked for them. Needs root (chroot, mount namespace).
+set -eu
+cd "$(dirname "$0")/.."
+. .ci/fetch.sh
+. .ci/debs.sh
+. .ci/clean-debian.sh
+crates . --target "$(rustc -vV | sed -n 's/^host: //p')"
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+cp -a "$CLEAN_DEBIAN/." "$root"
+chmod 755 "$root"
+mkdir -p "$root/opt/rust" "$root/home/dev/.cargo/registry" "$root/home/dev/pvtools"
+git ls-files -z | xargs -0 tar -c --ignore-failed-read | tar -x -C "$root/home/dev/pvtools"
+for program in python3 openssl git curl; do
+    [ ! -e "$root/usr/bin/$program" ] || fail "the clean Debian has $program"
+done
+chown -R 1000:1000 "$root/home/dev"
+cat > "$root/test" << 'END'
+cd ~/pvtools
+start=$(date +%s)
+status=0
+cargo test --workspace || status=$?
+echo "cargo test --workspace: $(($(date +%s) - start)) s with the build"
+exit $status
+END
+ROOT=$root RUST=$(rustc --print sysroot) CRATES=${CARGO_HOME:-$HOME/.cargo}/registry
+export ROOT RUST CRATES
+# The mounts go with the namespace.
+unshare --mount sh -eu -c '
+    mount --rbind /dev "$ROOT/dev"
+    mount --rbind /sys "$ROOT/sys"
+    mount -t proc proc "$ROOT/proc"
+    mount --bind "$RUST" "$ROOT/opt/rust"
+    mount --bind "$CRATES" "$ROOT/home/dev/.cargo/registry"
+    exec env -i HOME=/home/dev USER=dev LANG=C.UTF-8 PATH=/opt/rust/bin:/usr/bin:/bin CARGO_NET_OFFLINE=true \
+        chroot --userspec=1000:1000 "$ROOT" sh /test
+' 2>&1 | .ci/count-tests.sh "in a clean Debian 12"

@@ -1,0 +1,209 @@
+use crate::{Kind, MAX_HOST_KEYS};
+use openssl::error::ErrorStack;
+use std::io;
+
+pub(crate) type Field = &'static str;
+
+/// Why an image cannot be made, read or taken apart.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An image is for at least one machine, and a header has room for 95.
+    #[error("{0} host keys were given; an image is for 1 to {MAX_HOST_KEYS} host keys")]
+    HostKeyCount(usize),
+    /// A key is not as long as it must be.
+    #[error("{what} is {actual} bytes long; it must be exactly {expected}")]
+    KeySize {
+        /// Which key.
+        what: &'static str,
+        /// Its bytes.
+        actual: usize,
+        /// How many there must be.
+        expected: usize,
+    },
+    /// Both halves of an AES-XTS key are the same.
+    #[error("the two halves of the image key are the same; AES-XTS needs two different keys")]
+    EqualHalves,
+    /// The image would reach beyond 2 GiB.
+    #[error("the image is too large: with the {0} it would end above 2 GiB")]
+    TooLarge(Kind),
+    /// A component had another size than its file said.
+    #[error("the {kind} changed while it was read: expected {expected} bytes, found {found}")]
+    Changed {
+        /// Which component.
+        kind: Kind,
+        /// The size at the beginning.
+        expected: u64,
+        /// What was read, or one more than expected when there was more.
+        found: u64,
+    },
+    /// A component is no longer what keys were derived from.
+    #[error("the {0} changed while it was read: it is not what the keys were derived from")]
+    ChangedContent(Kind),
+    /// A component could not be read.
+    #[error("cannot read the {0}")]
+    Read(Kind, #[source] io::Error),
+    /// The image could not be written.
+    #[error("cannot write the image")]
+    Write(#[source] io::Error),
+    /// The image could not be read.
+    #[error("cannot read the image")]
+    Io(#[from] io::Error),
+    /// A loader that cannot be one.
+    #[error("{what} is {size} bytes long; {limit}")]
+    Loader {
+        /// Which part.
+        what: &'static str,
+        /// Its bytes.
+        size: usize,
+        /// How many there may be.
+        limit: &'static str,
+    },
+    /// The kernel is not one that the loader can start.
+    #[error("the kernel {0}")]
+    Kernel(&'static str),
+    /// The command line is longer than the kernel takes.
+    #[error("the command line has {size} bytes with its final NUL; this kernel takes {limit} at most")]
+    CommandLine {
+        /// Its bytes.
+        size: u64,
+        /// The kernel's own limit.
+        limit: u64,
+    },
+    /// There is no metadata block.
+    #[error("it has no image metadata at 0xc000: it is a bare header, an image of an old tool, or none at all")]
+    NoMetadata,
+    /// The metadata is of a version this program does not know.
+    #[error("the image metadata has version {0}, but only version 1 is known")]
+    MetadataVersion(u32),
+    /// The metadata names a place that cannot be.
+    #[error("the image metadata names {what} at offset {offset:#x}; {problem}")]
+    Place {
+        /// What it names.
+        what: &'static str,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A field of the IPIB is not what it must be.
+    #[error("{field} in the IPIB is {found:#x}; expected {expected:#x}")]
+    Ipib {
+        /// Which.
+        field: Field,
+        /// What it is.
+        found: u64,
+        /// What it must be.
+        expected: u64,
+    },
+    /// A reserved byte of the IPIB is set.
+    #[error("byte {0:#x} of the IPIB is reserved and must be 0")]
+    IpibReserved(usize),
+    /// A component in the IPIB cannot be.
+    #[error("component {number} of the IPIB, at address {address:#x}, {problem}")]
+    Components {
+        /// Counted from 0.
+        number: u32,
+        /// Where it should be.
+        address: u64,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The file is not what its header says.
+    #[error(transparent)]
+    Differs(#[from] Difference),
+    /// The header does not open.
+    #[error("the SE header does not open with this header key")]
+    HeaderKey,
+    /// The decrypted stage3b has no arguments.
+    #[error("no arguments were found in the decrypted stage3b: this is not the key of the image")]
+    NoArguments,
+    /// There is no such component.
+    #[error("the image has no {0}")]
+    NoComponent(Kind),
+    /// The header is bad.
+    #[error(transparent)]
+    Header(#[from] sehdr::Error),
+    /// Key slots could not be made.
+    #[error(transparent)]
+    KeySlots(#[from] uvrequest::Error),
+    /// A structure is cut.
+    #[error("the image is cut")]
+    Wire(#[from] uvtypes::ReadError),
+    /// OpenSSL refused an operation.
+    #[error("OpenSSL refused")]
+    OpenSsl(#[from] ErrorStack),
+}
+
+/// What of an image does not fit the rest of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Difference {
+    /// The image does not begin with the short PSW.
+    #[error("the image does not begin with the PSW 0x0008000180011000 of SE images; found {0:#018x}")]
+    ShortPsw(u64),
+    /// Bytes that belong to nothing must be zero.
+    #[error("byte {offset:#x} of the image is {value:#04x}; nothing lies there, so it must be 0")]
+    Gap {
+        /// Where.
+        offset: u64,
+        /// What stands there.
+        value: u8,
+    },
+    /// The IPIB and the metadata name different headers.
+    #[error(
+        "the IPIB names an SE header of {size} bytes at {address:#x}; expected {expected_size} bytes at {expected:#x}"
+    )]
+    Header {
+        /// Address in the IPIB.
+        address: u64,
+        /// Size in the IPIB.
+        size: u64,
+        /// Where it is.
+        expected: u64,
+        /// How large it is.
+        expected_size: u64,
+    },
+    /// No component may lie where something else is.
+    #[error("the component at {address:#x} lies on the {what}")]
+    Overlap {
+        /// Of the component.
+        address: u64,
+        /// What else is there.
+        what: &'static str,
+    },
+    /// No reader takes a header of this size.
+    #[error("the SE header has {0} bytes; expected 8192 at most")]
+    HeaderSize(u32),
+    /// Between stage3a and header there is no loader's argument that fits.
+    #[error("stage3a has no arguments that name this SE header and this IPIB")]
+    LoaderArguments,
+    /// Another number of pages.
+    #[error("the components have {found} pages; expected {expected}, as the SE header says")]
+    Pages {
+        /// In the IPIB.
+        found: u64,
+        /// In the header.
+        expected: u64,
+    },
+    /// A digest is another.
+    #[error("the {list} is {}...; expected {}..., as the SE header says: {meaning}", start(.found), start(.expected))]
+    Digest {
+        /// Which.
+        list: &'static str,
+        /// What that means.
+        meaning: &'static str,
+        /// Recomputed from the file.
+        found: Box<[u8; 64]>,
+        /// In the header.
+        expected: Box<[u8; 64]>,
+    },
+    /// The tag of the header does not fit.
+    #[error("the SE header does not open with this header key: another key, or a changed byte")]
+    HeaderTag,
+}
+
+/// Enough of a digest to tell it from another.
+fn start(digest: &[u8; 64]) -> String {
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
