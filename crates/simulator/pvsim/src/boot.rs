@@ -147,7 +147,7 @@ pub(crate) fn in_kernel<R: Send>(
     result.with_context(|| match (end, counts.refused) {
         (End::Time, _) => format!("the guest's {} s are over; its console:\n{}", guest.seconds, said.text()),
         (_, Some(refused)) => refusal(refused),
-        (End::Off, None) => format!("the guest ended; its console:\n{}", said.text()),
+        (End::Off, None) => format!("not all could be done in the guest; its console:\n{}", said.text()),
     })
 }
 

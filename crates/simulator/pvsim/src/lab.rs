@@ -106,7 +106,7 @@ fn first_boot(agent: &mut Agent, dir: &Path, work: &Path) -> anyhow::Result<()> 
     say("\nThe store is locked\n")?;
     lab.expect(&["pvsecret", "lock"], 0, "Successfully locked")?;
     lab.expect(&["pvsecret", "lock"], 1, "0x0102")?;
-    lab.expect(&["pvsecret", "add", "/tmp/secret"], 1, "0x0102")?;
+    lab.expect(&["pvsecret", "add", "--force", "/tmp/secret"], 1, "0x0102")?;
     Ok(())
 }
 
