@@ -166,6 +166,11 @@ pub(crate) struct Exchanged {
 }
 
 impl Exchanged {
+    /// The queues that somebody in the guest has set offline.
+    pub(crate) fn offline(&self) -> impl Iterator<Item = QueueId> {
+        self.begins.queues.iter().filter(|(_, queue)| !queue.online).map(|(id, _)| *id)
+    }
+
     /// What each queue is to begin with.
     pub(crate) fn states(&self) -> impl Iterator<Item = (QueueId, Situation)> {
         self.begins.queues.iter().map(|(id, queue)| (*id, queue.situation()))
