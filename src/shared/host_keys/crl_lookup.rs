@@ -2,7 +2,9 @@
 
 use crate::System;
 use crate::shared::host_keys::crl_cache::{CrlCache, Key};
-use hostkey::{CertificateFile, Chain, CrlStanding, HostKeyDocument, Sourced, distribution_points};
+#[cfg(feature = "network")]
+use hostkey::CertificateFile;
+use hostkey::{Chain, CrlStanding, HostKeyDocument, Sourced, distribution_points};
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::x509::{X509, X509Crl};
 use std::collections::BTreeMap;
