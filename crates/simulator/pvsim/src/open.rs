@@ -1,6 +1,6 @@
 //! The firmware's view of a request: decode it with the host's private key.
 //!
-//! Written from the format, and sharing nothing but [`wire`] with the crate that builds requests: a mistake in
+//! Written from the format, and sharing nothing but [`uvtypes::Reader`] with the crate that builds requests: a mistake in
 //! the builder must not cancel itself here.
 //!
 //! ```text
