@@ -94,19 +94,35 @@ fn secrets() -> Vec<(String, TheirSecret, GuestSecret)> {
     };
     for size in [0, 1, 14, 15, 4096, 8190] {
         let theirs = TheirSecret::plaintext("name", confidential(size)).unwrap();
-        retrievable(format!("plaintext of {size}"), theirs, RetrievableSecret::new(RetrievableType::Plain, &bytes(size)).unwrap());
+        retrievable(
+            format!("plaintext of {size}"),
+            theirs,
+            RetrievableSecret::new(RetrievableType::Plain, &bytes(size)).unwrap(),
+        );
     }
     for size in [16, 24, 32] {
         let theirs = TheirSecret::aes("name", confidential(size)).unwrap();
-        retrievable(format!("AES of {size}"), theirs, RetrievableSecret::new(RetrievableType::Aes, &bytes(size)).unwrap());
+        retrievable(
+            format!("AES of {size}"),
+            theirs,
+            RetrievableSecret::new(RetrievableType::Aes, &bytes(size)).unwrap(),
+        );
     }
     for size in [32, 64] {
         let theirs = TheirSecret::aes_xts("name", confidential(size)).unwrap();
-        retrievable(format!("AES-XTS of {size}"), theirs, RetrievableSecret::new(RetrievableType::AesXts, &bytes(size)).unwrap());
+        retrievable(
+            format!("AES-XTS of {size}"),
+            theirs,
+            RetrievableSecret::new(RetrievableType::AesXts, &bytes(size)).unwrap(),
+        );
     }
     for size in [64, 128] {
         let theirs = TheirSecret::hmac_sha("name", confidential(size)).unwrap();
-        retrievable(format!("HMAC of {size}"), theirs, RetrievableSecret::new(RetrievableType::HmacSha, &bytes(size)).unwrap());
+        retrievable(
+            format!("HMAC of {size}"),
+            theirs,
+            RetrievableSecret::new(RetrievableType::HmacSha, &bytes(size)).unwrap(),
+        );
     }
     let keys = [
         ("P-256", ec_key(Nid::X9_62_PRIME256V1)),
@@ -117,7 +133,11 @@ fn secrets() -> Vec<(String, TheirSecret, GuestSecret)> {
     ];
     for (name, key) in keys {
         let pem = key.private_key_to_pem_pkcs8().unwrap();
-        retrievable(name.to_owned(), TheirSecret::ec("name", key).unwrap(), RetrievableSecret::new(RetrievableType::Ec, &pem).unwrap());
+        retrievable(
+            name.to_owned(),
+            TheirSecret::ec("name", key).unwrap(),
+            RetrievableSecret::new(RetrievableType::Ec, &pem).unwrap(),
+        );
     }
     rows
 }
