@@ -132,7 +132,7 @@ fn folders_of_others_are_no_cache() {
     ];
     for (what, needs_root, make) in ways {
         if needs_root && own_user_only() {
-            println!("skipped without root: {what}");
+            crate::support::left_out(format!("only root can make that cache for {what}"));
             continue;
         }
         let cache = situation.scratch.join("cache");
@@ -149,7 +149,7 @@ fn folders_of_others_are_no_cache() {
 #[test]
 fn home_of_another_user_gets_no_folders() {
     if own_user_only() {
-        println!("skipped without root");
+        crate::support::left_out("not root");
         return;
     }
     let situation = Situation::new(|_, _| {});

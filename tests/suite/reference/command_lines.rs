@@ -72,7 +72,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("pvattest check", "--firmware-verify-url: default", "the reference has the same one, unseen in its help"),
     ("pvattest check", "--format: values", "also json"),
     ("pvattest check", "--input with <IN>", "'-i IN OUT' works"),
-    ("pvattest create", "--refresh is ours", "asks again for CRLs that are still valid"),
+    ("pvattest create", "--refresh is ours", "downloads CRLs also where a usable one is at hand"),
     ("pvattest create", "--output: aliases", "IBM's documents print --output-file"),
     ("pvattest perform", "--input with <IN>", "'-i IN OUT' works"),
     ("pvattest verify", "--format: values", "also json"),
@@ -81,14 +81,14 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("pvextract-hdr", "-s: default", "without it, the header is looked for in more places"),
     ("pvinfo", "--format: global", "supported-flags takes it, too"),
     ("pvinfo", "--format: values", "also json"),
-    ("pvsecret create", "--refresh is ours", "asks again for CRLs that are still valid"),
+    ("pvsecret create", "--refresh is ours", "downloads CRLs also where a usable one is at hand"),
     ("pvsecret create", "--hdr: aliases", "IBM's documents print --se-hdr"),
     ("pvsecret list", "--format: values", "also json"),
     ("pvsecret retrieve", "--input with <INPUT>", "'-i ID OUT' works"),
     ("pvsecret verify", "--input with <INPUT>", "'-i IN OUT' works"),
     ("pvverify", "--explain is ours", "draws the chain"),
     ("pvverify", "--format is ours", "json"),
-    ("pvverify", "--refresh is ours", "asks again for CRLs that are still valid"),
+    ("pvverify", "--refresh is ours", "downloads CRLs also where a usable one is at hand"),
 ];
 
 #[test]
