@@ -9,7 +9,7 @@
 #[path = "../tests/suite/machine/booted.rs"]
 mod booted;
 
-use booted::{COMMAND_LINE, Kernel, PATIENCE_MS};
+use booted::{COMMAND_LINE, Kernel, PATIENCE_MS, modules};
 use pvsim::Machine;
 use pvsim_machine::Job;
 use std::fs;
@@ -25,7 +25,7 @@ fn main() {
     if std::env::var_os("PVTOOLS_KERNEL").is_none() {
         return println!("PVTOOLS_KERNEL is not set: nothing is booted");
     }
-    let kernel = Kernel::named();
+    let kernel = Kernel::with(modules());
     let boots = std::env::var("PVTOOLS_BOOTS").map_or(30, |count| count.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let machine = Machine::init(&folder.path().join("machine"), None).unwrap();

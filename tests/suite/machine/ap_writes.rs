@@ -1,7 +1,7 @@
 //! What the kernel's AP bus says to each write and read: `tests/ap_writes.yaml`, under the preload library and in a booted
 //! kernel.
 
-use crate::booted::{Kernel, PATIENCE_MS};
+use crate::booted::{Kernel, PATIENCE_MS, modules};
 use crate::support::Scratch;
 use nix::errno::Errno;
 use pvsim::{Front, Machine, ap};
@@ -60,7 +60,7 @@ fn the_simulated_bus_says_what_the_kernel_says() {
 fn a_booted_kernel_says_it() {
     let (list, scratch) = (list(), Scratch::new());
     let machine = machine(&list, &scratch);
-    Kernel::named().boot(&machine, |mut agent, _| {
+    Kernel::with(modules()).boot(&machine, |mut agent, _| {
         play(&list, &machine, &mut agent);
         (agent, ())
     });
@@ -75,7 +75,7 @@ fn in_a_booted_kernel_a_card_that_never_answers_hangs_no_tool() {
     let inventory = inventory.replace("'aa'", &"a".repeat(64));
     let machine = Machine::init(&scratch.join("machine"), Some(&inventory)).unwrap();
     let config = format!("- {{mode: EP11, name: s, mkvp: {}}}\n", "a".repeat(32));
-    Kernel::named().boot(&machine, |mut agent, _| {
+    Kernel::with(modules()).boot(&machine, |mut agent, _| {
         agent.put("/tmp/config.yaml", config.as_bytes()).unwrap();
         for line in [
             "chzcrypt --se-bind 28.0014",

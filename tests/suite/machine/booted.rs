@@ -23,18 +23,9 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel in the file `PVTOOLS_KERNEL`, with the modules in the files `PVTOOLS_KERNEL_MODULES` (separated by
-    /// colons), and the s390x programs `pvtools` and `pvsim-init` of the folder `PVTOOLS_KERNEL_TOOLS`.
-    pub(crate) fn named() -> Self {
-        Self::with(named("PVTOOLS_KERNEL_MODULES").split(':').map(PathBuf::from).collect())
-    }
-
-    /// The same without its modules.
-    pub(crate) fn without_modules() -> Self {
-        Self::with(vec![])
-    }
-
-    fn with(modules: Vec<PathBuf>) -> Self {
+    /// The kernel in the file `PVTOOLS_KERNEL`, with these modules, and the s390x programs `pvtools` and `pvsim-init` of the
+    /// folder `PVTOOLS_KERNEL_TOOLS`.
+    pub(crate) fn with(modules: Vec<PathBuf>) -> Self {
         let tools = PathBuf::from(named("PVTOOLS_KERNEL_TOOLS"));
         let program = |name: &str| (Path::new("/bin").join(name), tools.join("pvtools"));
         let ramdisk = Ramdisk {
@@ -72,6 +63,11 @@ impl Kernel {
         assert_eq!(end, End::Off);
         result
     }
+}
+
+/// The modules in the files `PVTOOLS_KERNEL_MODULES`, which colons separate.
+pub(crate) fn modules() -> Vec<PathBuf> {
+    named("PVTOOLS_KERNEL_MODULES").split(':').map(PathBuf::from).collect()
 }
 
 fn named(variable: &str) -> String {

@@ -4,7 +4,7 @@
 //! what the step says. Each scenario is played three times: in this process, with the simulator's ultravisor in place of the
 //! device; by the real program in the guest, started as `pvsim run` starts it; and by the s390x program in a booted kernel.
 
-use crate::booted::{Kernel, PATIENCE_MS};
+use crate::booted::{Kernel, PATIENCE_MS, modules};
 use crate::support::{Run, Scratch, clean, left_out};
 use openssl::sha::sha256;
 use pvsim::open::Request;
@@ -133,7 +133,7 @@ fn scenarios() -> Vec<Scenario> {
 #[test]
 #[ignore = "boots a kernel again and again: .ci/machine.sh names one"]
 fn every_scenario_goes_as_told_in_a_booted_kernel() {
-    let kernel = Kernel::named();
+    let kernel = Kernel::with(modules());
     let scenarios = scenarios();
     let mut boots = 0;
     let mut alike = Vec::new();
@@ -181,10 +181,10 @@ fn in_a_booted_kernel_the_module_makes_the_device() {
             (agent, (mode, done.status, String::from_utf8(done.stderr).unwrap()))
         })
     };
-    let (mode, status, said) = run(Kernel::without_modules());
+    let (mode, status, said) = run(Kernel::with(vec![]));
     assert_eq!((mode, status), (None, Some(1)));
     assert!(said.starts_with("error: /dev/uv: no such device"), "{said}");
-    let (mode, status, said) = run(Kernel::named());
+    let (mode, status, said) = run(Kernel::with(modules()));
     assert_eq!(
         (mode.map(|mode| mode & 0o170_000), status),
         (Some(0o020_000), Some(0)),
