@@ -24,6 +24,8 @@ pub mod timeout {
     pub const ASSOCIATION: Duration = Duration::from_secs(30);
     /// Of a write to an attribute, which only starts what these name. It cannot be taken back.
     pub const WRITE: Duration = Duration::from_secs(60);
+    /// Of an answer of a card to what an attribute asks it for. Healthy ones take milliseconds.
+    pub const ANSWER: Duration = Duration::from_secs(10);
     /// How long a queue that was left alone may be in a reset that somebody else began.
     pub const RESET_BY_OTHERS: Duration = Duration::from_secs(1);
 }

@@ -271,9 +271,12 @@ impl Inventory {
     }
 }
 
-/// An error of a read may be of the moment.
+/// An error of a read may be of the moment. A card that did not answer was waited for long enough.
 fn twice<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
-    read().or_else(|_| read())
+    match read() {
+        Err(error) if !matches!(error, Error::Silent { .. }) => read(),
+        other => other,
+    }
 }
 
 /// What the names in a folder say, in order; names that say nothing are left out.
