@@ -93,11 +93,16 @@ fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec
     })
 }
 
+/// How long is waited between two looks: a twentieth of the time so far, between these.
+const SOON: Duration = Duration::from_millis(2);
+const LATE: Duration = Duration::from_millis(100);
+
 fn wait(child: &mut Child, began: Instant, limit: Duration) -> Option<u8> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some(code(status)),
-            Ok(None) if began.elapsed() < limit => thread::sleep(Duration::from_millis(2)),
+            // Looking often takes CPU time from the program, of which an emulator has little.
+            Ok(None) if began.elapsed() < limit => thread::sleep((began.elapsed() / 20).clamp(SOON, LATE)),
             _ => {
                 // One that hangs in the kernel cannot be waited for.
                 let _ = child.kill();
