@@ -11,6 +11,9 @@ use std::cell::Cell;
 /// With `PVTOOLS_EVERY_PAIR`, every pair is tried; else one of as many.
 const STEP: usize = 23;
 
+/// The CRL has the other name of the signing key, which with a row that gives this name to both is no difference.
+const HEALED: &str = "no-crl-armonk-for-pok";
+
 thread_local! {
     /// The changes of the pair that is being judged: a row's change is a plain function.
     static PAIR: Cell<[Change; 2]> = const { Cell::new([SOUND, SOUND]) };
@@ -46,7 +49,9 @@ fn two_differences_are_refused_if_one_of_them_is() {
     let (mut refused, mut accepted, mut entangled, mut wrong) = (0, 0, 0, Vec::new());
     for (_, (first, second)) in pairs.enumerate().filter(|(number, _)| every || number % STEP == 0) {
         let order = made(first.1, second.1);
-        if order.is_none() || order != made(second.1, first.1) {
+        let healed =
+            [first.0, second.0].contains(&HEALED) && [first.0, second.0].iter().any(|id| id.starts_with("ok-armonk"));
+        if healed || order.is_none() || order != made(second.1, first.1) {
             entangled += 1;
             continue;
         }
