@@ -46,7 +46,7 @@ pub const MAX_SIZE: usize = 1 << 20;
 /// A configuration file that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
-    /// Its entries, in their order.
+    /// Entries in the order of the file.
     pub entries: Vec<Entry>,
     /// What is allowed, but probably not meant, in the order of the entries: at most a hundred, and the one that is about
     /// all of them.

@@ -15,29 +15,29 @@ pub struct ConfigError {
 pub struct Problem {
     /// The entry that has it, unless the file as a whole has.
     pub entry: Option<EntryPlace>,
-    /// What is wrong.
+    /// Fault that was found.
     pub fault: Fault,
-    /// Where it is, unless nothing can be pointed to.
+    /// Place in the file; `None` if nothing can be pointed to.
     pub location: Option<Location>,
 }
 
-/// What is allowed, but probably not meant.
+/// Something that is allowed, but probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The entry it is about, unless it is about the file as a whole.
     pub entry: Option<EntryPlace>,
-    /// What it is.
+    /// Kind of warning.
     pub kind: WarningKind,
-    /// Where it is, unless nothing can be pointed to.
+    /// Place in the file; `None` if nothing can be pointed to.
     pub location: Option<Location>,
 }
 
 /// Which entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPlace {
-    /// Its position in the list, from 0.
+    /// Position of the entry in the list, counted from 0.
     pub index: usize,
-    /// Its name, if it has one.
+    /// Name of the entry, if it has one.
     pub name: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub struct Location {
     pub column: usize,
 }
 
-/// What is wrong.
+/// Fault in a configuration file.
 ///
 /// The text of those about a value starts with the words that pvapconfig of s390-tools has for it, and that scripts
 /// may look for.
@@ -140,7 +140,7 @@ pub enum Fault {
     NoSecret,
 }
 
-/// What is allowed, but probably not meant.
+/// Kind of a [`Warning`]: allowed, but probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WarningKind {
@@ -170,12 +170,12 @@ impl ConfigError {
         Self { problems, more }
     }
 
-    /// What is wrong, in the order of the entries: at least one thing, at most a hundred.
+    /// Problems in the order of the entries: at least one, at most a hundred.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// How many more things are wrong than [`Self::problems`] says.
+    /// Number of problems beyond those of [`Self::problems`].
     pub fn more(&self) -> usize {
         self.more
     }
