@@ -82,7 +82,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
                 }));
             }
             if let Some(failure) = failure {
-                system.complain(&format!("error: {}\n", escaped(&format!("{failure:#}"))));
+                system.eprint(&format!("error: {}\n", escaped(&format!("{failure:#}"))));
                 outcome = Outcome::Failed;
             }
         }

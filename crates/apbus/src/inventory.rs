@@ -12,7 +12,7 @@ use std::path::Path;
 pub struct Inventory {
     /// All that could be read, by card and domain.
     pub queues: Vec<Queue>,
-    /// What is to be known beside.
+    /// Notes about cards and queues that cannot, or may not, be used.
     pub notes: Vec<Note>,
     /// Bound queues that are offline: they cannot be used, but count.
     pub offline: Vec<(Apqn, Mode)>,
@@ -47,10 +47,10 @@ pub enum Note {
     NotLookedAt {
         /// The queues.
         queues: Vec<Apqn>,
-        /// Whether a run that is no rehearsal unbinds others to look at them.
+        /// Whether a run that is no dry run unbinds others to look at them.
         later: bool,
     },
-    /// A queue in error that a run that is no rehearsal unbinds, to look at it.
+    /// A queue in error that a run that is no dry run unbinds, to look at it.
     NotMended(Apqn),
     /// There may be a better assignment than the one that was found in time.
     NotExact,

@@ -10,7 +10,7 @@ use openssl::x509::{CrlStatus, X509, X509Crl, X509Name, X509Ref};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What the usable CRLs of an issuer say of a certificate.
+/// Status of a certificate, by the usable CRLs of its issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationStatus {
     /// Not revoked, says at least one.
@@ -21,14 +21,14 @@ pub enum RevocationStatus {
     Unknown(NoUsableCrl),
 }
 
-/// What a CRL is worth to a chain.
+/// Standing of a CRL: what it is worth to a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CrlStanding {
-    /// It is of an issuer in the chain, and every check of it held.
+    /// The CRL is of an issuer in the chain, and every check of it held.
     Usable,
-    /// It bears the name of an issuer in the chain, but cannot be used: why, as the rest of a sentence about it.
+    /// The CRL bears the name of an issuer in the chain, but cannot be used: why, as the rest of a sentence about it.
     Unusable(String),
-    /// It is of nobody in the chain.
+    /// The CRL is of nobody in the chain.
     Unrelated,
 }
 
@@ -143,7 +143,7 @@ impl Link {
     }
 }
 
-/// Where a certificate says that CRLs of its issuer can be had, in its order.
+/// Addresses at which a certificate says that CRLs of its issuer can be had, in its order.
 pub fn distribution_points(certificate: &X509Ref) -> Vec<String> {
     let points = certificate.crl_distribution_points();
     let names = points.iter().flatten().filter_map(|point| point.distpoint()?.fullname());

@@ -10,9 +10,9 @@ use std::sync::Arc;
 /// Something, and where it came from: a file, an address, the system's store.
 #[derive(Clone)]
 pub struct Sourced<T> {
-    /// Where it came from, as errors shall say it.
+    /// Place that the item came from, as errors shall name it: a path, an address.
     pub origin: String,
-    /// What was there.
+    /// Item that was there.
     pub item: T,
 }
 
@@ -79,7 +79,7 @@ impl CertificateFile {
     }
 }
 
-/// What a PEM block says that it holds.
+/// Content of a PEM block, by its label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PemKind {
     /// A certificate, under any of OpenSSL's labels.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Read;
 
-/// What a component is. The order is that of the image.
+/// Kind of a component. The order is that of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The Linux kernel.
@@ -44,9 +44,9 @@ impl fmt::Display for Kind {
 
 /// A component to put into an image.
 pub struct Component<'a> {
-    /// Its content.
+    /// Content of the component.
     pub source: Box<dyn Read + Send + 'a>,
-    /// How many bytes it must have, where that is known before it is read.
+    /// Number of bytes that the content must have, where that is known before it is read.
     pub size: Option<u64>,
     /// SHA-512 of what it must be, where keys were derived from that.
     pub digest: Option<[u8; 64]>,
@@ -58,7 +58,7 @@ impl<'a> Component<'a> {
         Self { source: Box::new(source), size: None, digest: None }
     }
 
-    /// The same, but other than `size` bytes are an error: the file changed while it was read.
+    /// This component with its size known: other than `size` bytes are an error, as the file changed while it was read.
     #[must_use]
     pub fn of_size(mut self, size: u64) -> Self {
         self.size = Some(size);

@@ -4,7 +4,7 @@ use std::io;
 
 pub(crate) type Field = &'static str;
 
-/// Why an image cannot be made, read or taken apart.
+/// Reason why an image cannot be made, read or taken apart.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -135,7 +135,7 @@ pub enum Error {
     OpenSsl(#[from] ErrorStack),
 }
 
-/// What of an image does not fit the rest of it.
+/// Part of an image that does not fit the rest of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Difference {

@@ -39,9 +39,9 @@ pub struct Ipib {
 pub struct IpibComponent {
     /// The first half of its tweaks.
     pub prefix: u64,
-    /// Where it is.
+    /// Address of the component.
     pub address: u64,
-    /// Its bytes: whole pages.
+    /// Size of the component in bytes: whole pages.
     pub size: u64,
 }
 
@@ -58,7 +58,7 @@ impl Ipib {
     /// So many components fit.
     pub const MAX_COMPONENTS: usize = (Self::MAX_SIZE - FIXED) / PER_COMPONENT;
 
-    /// As it stands in a file.
+    /// Bytes of the block as it stands in a file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let count = self.components.len();
         let block = u32::try_from(FIXED - 8 + PER_COMPONENT * count).unwrap_or(u32::MAX);

@@ -12,7 +12,7 @@ const MAGIC: (usize, &[u8]) = (0x10008, b"S390EP");
 const COMMAND_LINE_LIMIT: usize = 0x10430;
 const OLD_LIMIT: u64 = 896;
 
-/// What a kernel says about itself.
+/// Facts that a kernel states about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelFacts {
     /// Bytes of the longest command line, with its final NUL.

@@ -21,7 +21,7 @@ pub const MAX_HOST_KEYS: usize = {
 /// An image ends below this address.
 pub const MAX_IMAGE: u64 = 1 << 31;
 
-/// Where the header of an image with a stage3a of so many bytes is.
+/// Offset of the SE header, in bytes, in an image with a stage3a of so many bytes.
 pub const fn header_offset(stage3a: usize) -> u64 {
     let behind = next_page(STAGE3A + stage3a as u64);
     if behind > FIRST_HEADER { behind } else { FIRST_HEADER }
@@ -37,9 +37,9 @@ pub const fn header_offset(stage3a: usize) -> u64 {
 /// | 20 | 8 | offset of the IPIB in the file |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// Where the SE header is.
+    /// Offset of the SE header, in bytes.
     pub header: u64,
-    /// Where the IPIB is.
+    /// Offset of the IPIB, in bytes.
     pub ipib: u64,
 }
 

@@ -56,13 +56,10 @@ impl Loader {
 
     /// Our own, which comes with the program. The README of the loader's folder says how its binaries are made.
     pub fn own() -> Self {
-        Self {
-            stage3a: include_bytes!("../../loader/bin/stage3a.bin").to_vec(),
-            stage3b: include_bytes!("../../loader/bin/stage3b.bin").to_vec(),
-        }
+        Self { stage3a: seloader::STAGE3A.to_vec(), stage3b: seloader::STAGE3B.to_vec() }
     }
 
-    /// No stage is larger.
+    /// Largest size of a stage, in bytes.
     pub const MAX_STAGE: usize = 64 << 10;
 
     /// The stages as they were given.

@@ -9,12 +9,12 @@ use sehdr::METADATA_OFFSET;
 use std::io::{Read, Seek, SeekFrom};
 use uvrequest::aead::Key;
 
-/// What was found in an image in which nothing is wrong.
+/// Findings in an image in which nothing is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
     /// Pages of all components, their digests as in the header.
     pub pages: u64,
-    /// Whose loader it is.
+    /// Origin of the loader.
     pub loader: LoaderFinding,
     /// Whether the header itself was authenticated, which takes its key.
     pub header_authenticated: bool,

@@ -170,9 +170,8 @@ impl Outputs {
                     if let Err(old) = done.keep() {
                         let (shown, old) = (shown.display(), old.display());
                         // Also for those who want to hear nothing: it may be a key.
-                        system.complain(&format!(
-                            "Note: what '{shown}' was before could not be removed: it is '{old}'\n"
-                        ));
+                        system
+                            .eprint(&format!("Note: what '{shown}' was before could not be removed: it is '{old}'\n"));
                     }
                 }
                 Ok(())

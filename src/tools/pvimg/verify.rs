@@ -48,7 +48,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
             // Everything but a file that cannot be read is a judgement.
             let unreadable = matches!(error, Error::Io(_) | Error::OpenSsl(_));
             let text = format!("'{}' is not as it should be: {:#}", args.input.display(), anyhow!(error));
-            system.complain(&format!("error: {}\n", escaped(&text)));
+            system.eprint(&format!("error: {}\n", escaped(&text)));
             return Ok(if unreadable { Outcome::Failed } else { Outcome::NotAsExpected });
         }
     };

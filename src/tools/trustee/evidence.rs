@@ -147,9 +147,9 @@ impl VerifyArguments {
             return Ok(Outcome::Done);
         }
         for difference in &verdict.differences {
-            system.complain(&format!("✘ {difference}\n"));
+            system.eprint(&format!("✘ {difference}\n"));
         }
-        system.complain("The evidence does not hold\n");
+        system.eprint("The evidence does not hold\n");
         Ok(Outcome::NotAsExpected)
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     }
     files.publish(system)?;
     if made {
-        system.warn(&format!("Successfully made the key '{}'", shown_path(&args.key)));
+        system.status(&format!("Successfully made the key '{}'", shown_path(&args.key)));
     }
     if args.config {
         system.print(&args.configuration())?;

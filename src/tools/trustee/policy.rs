@@ -137,7 +137,7 @@ pub(super) fn upload(
     )?;
     let policy = resource_policy();
     server.post("resource-policy", &Body::Json(resource_policy_upload(policy)), "the resource policy", system)?;
-    system.warn("Successfully sent the policies");
+    system.status("Successfully sent the policies");
     Ok(())
 }
 

@@ -95,7 +95,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         write(&pairs, |path| folder.join(path.parts().iter().collect::<PathBuf>()), system)?;
     }
     output::write(&args.dir.join(HEADER), &header, Privacy::Public, "SE header", system)?;
-    system.warn("Successfully went over to the new image. When its guests run: '--retire'");
+    system.status("Successfully went over to the new image. When its guests run: '--retire'");
     Ok(Outcome::Done)
 }
 

@@ -177,7 +177,7 @@ pub(super) fn write(
         new += 1;
     }
     outputs.publish(system)?;
-    system.warn(&format!("Successfully wrote {new} resources; {same} were there already"));
+    system.status(&format!("Successfully wrote {new} resources; {same} were there already"));
     Ok(())
 }
 
@@ -196,6 +196,6 @@ pub(super) fn send(pairs: &[SecretPair], server: &Server, system: &mut System) -
         }
         sent.push(path.to_string());
     }
-    system.warn(&format!("Successfully sent {} resources", sent.len()));
+    system.status(&format!("Successfully sent {} resources", sent.len()));
     Ok(())
 }
