@@ -41,7 +41,7 @@ pub use error::{Difference, Error};
 pub use extract::{Contents, Extent, contents, decrypt_header, extract, kernel_version};
 pub use image::Image;
 pub use ipib::{Ipib, IpibComponent};
-pub use kernel::{KERNEL_HEAD, KernelFacts, MIN_KERNEL, check_kernel};
+pub use kernel::{DROPPED, KERNEL_HEAD, KernelFacts, check_kernel};
 pub use keys::ImageKeys;
 pub use layout::{MAX_HOST_KEYS, MAX_IMAGE, Metadata, header_offset};
 pub use loader::Loader;

@@ -3,7 +3,7 @@
 use crate::shared::input;
 use crate::shared::system::System;
 use anyhow::{Context, anyhow};
-use seimage::{Component, KERNEL_HEAD, KernelFacts, Kind, MIN_KERNEL, check_kernel};
+use seimage::{Component, DROPPED, KERNEL_HEAD, KernelFacts, Kind, check_kernel};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -105,7 +105,7 @@ impl Parts {
             // Without a whole kernel there is no limit to compare with.
             let limit = KernelFacts::of(&part.head).check_command_line(size);
             if let Err(error) =
-                limit.or_else(|error| if part.head.len() as u64 >= MIN_KERNEL { Err(error) } else { Ok(()) })
+                limit.or_else(|error| if part.head.len() as u64 > DROPPED { Err(error) } else { Ok(()) })
             {
                 refuse(error, system)?;
             }
