@@ -34,7 +34,9 @@ fn main() {
     let ours = || {
         let mut ours = Command::new(env!("CARGO_BIN_EXE_pvtools"));
         ours.args(["pvimg", "create", "--no-verify", "-k", "host.crt", "-i", "kernel", "-r", "ramdisk", "-o", "image"]);
-        ours.args(["--overwrite", "-q"]);
+        ours.arg("-q");
+        // What it takes to remove an old image is not what it takes to make a new one.
+        let _ = std::fs::remove_file(folder.path().join("image"));
         ours
     };
     let pairs: usize = words.get(2).map_or(10, |word| word.parse().unwrap());
