@@ -4,25 +4,33 @@ mod additional;
 mod ap_config;
 mod arguments;
 mod certificates;
+mod component_list;
 mod crl;
 mod exchange;
 mod image;
+mod image_metadata;
+mod image_verify;
 mod inspect;
+mod ipib;
 mod request;
 mod se_header;
 mod secret_list;
 mod sysfs_text;
 
 /// Every target by name.
-pub(crate) const ALL: [(&str, fn(&[u8])); 12] = [
+pub(crate) const ALL: [(&str, fn(&[u8])); 16] = [
     ("additional", additional::fuzz),
     ("ap_config", ap_config::fuzz),
     ("arguments", arguments::fuzz),
     ("certificates", certificates::fuzz),
+    ("component_list", component_list::fuzz),
     ("crl", crl::fuzz),
     ("exchange", exchange::fuzz),
     ("image", image::fuzz),
+    ("image_metadata", image_metadata::fuzz),
+    ("image_verify", image_verify::fuzz),
     ("inspect", inspect::fuzz),
+    ("ipib", ipib::fuzz),
     ("request", request::fuzz),
     ("se_header", se_header::fuzz),
     ("secret_list", secret_list::fuzz),

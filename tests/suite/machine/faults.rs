@@ -181,6 +181,79 @@ fn workstation_commands_survive_every_fault() {
     }
 }
 
+/// An image of all that an image can be made of.
+const IMAGE: &str =
+    "-k hkd.crt,hkd2.crt --no-verify -i kern -r rd -p parm --hdr-key s32 --image-key s64 --cck s32 -o out";
+
+/// A folder with the inputs, and a finished image.
+fn with_image() -> Scratch {
+    let made = crate::pvimg::scratch();
+    Run::of(&mut product(&made, "genprotimg", IMAGE), b"").succeeds();
+    fs::rename(made.join("out"), made.join("image")).unwrap();
+    made
+}
+
+#[test]
+fn image_commands_survive_every_fault() {
+    let made = with_image();
+    let names = made.names();
+    let overwrite = format!("{IMAGE} --overwrite");
+    let seeded = format!("create {IMAGE} --seed s32 -q");
+    let rows: [(&str, &str, &[&str], &[&str]); 5] = [
+        ("genprotimg", IMAGE, &["unrelated"], &["out"]),
+        ("genprotimg", &overwrite, &["out"], &["out"]),
+        ("pvimg", &seeded, &[], &["out"]),
+        ("pvimg", "extract image --hdr-key s32 -i out -r rd.out", &["out"], &["out", "rd.out"]),
+        ("pvimg", "verify image --hdr-key s32", &[], &[]),
+    ];
+    for (tool, line, old, outputs) in rows {
+        torment(&Victim {
+            name: &format!("{tool} {line}"),
+            prepare: &|scratch| {
+                names.iter().for_each(|name| drop(scratch.write(name, made.read(name))));
+                old.iter().for_each(|old| drop(scratch.write(old, "old")));
+            },
+            command: &|scratch| product(scratch, tool, line),
+            outputs,
+            failures: &[1],
+            in_guest: false,
+        });
+    }
+}
+
+/// Each read in turn finds the end of its file: there is no image, or what is in it is all of its inputs.
+#[test]
+fn an_input_that_ends_early_is_never_taken_for_whole() {
+    let made = with_image();
+    let log = made.join("calls");
+    let run = |order: &str| {
+        let _ = fs::remove_file(made.join("out"));
+        let mut command = with_shim(product(&made, "genprotimg", IMAGE));
+        Run::of(command.env("PVSIM_FAULT_LOG", &log).env("PVSIM_FAULT", order), b"")
+    };
+    run("0:kill").succeeds();
+    let calls = String::from_utf8(made.read("calls")).unwrap();
+    let reads: Vec<_> = calls.lines().zip(1..).filter(|(name, _)| *name == "read").map(|(_, number)| number).collect();
+    let mut failed = 0;
+    for number in reads {
+        let run = run(&format!("{number}:end"));
+        if run.status != 0 {
+            failed += 1;
+            assert!(run.status == 1 && run.stderr.contains("error: "), "call {number}: {run:#?}");
+            assert!(!made.join("out").exists(), "call {number}: {run:#?}");
+            continue;
+        }
+        let outputs = "extract out --hdr-key s32 -i kern.out -r rd.out -p parm.out";
+        Run::of(&mut product(&made, "pvimg", outputs), b"").succeeds();
+        for (input, end) in [("kern", &b""[..]), ("rd", b""), ("parm", b"\0")] {
+            let expected = [&made.read(input)[..], end].concat();
+            assert!(made.read(&format!("{input}.out")) == expected, "call {number}: another {input} is in the image");
+        }
+    }
+    println!("{failed} images refused");
+    assert!(failed > 5, "only {failed}");
+}
+
 #[test]
 fn guest_commands_survive_every_fault() {
     let made = Scratch::new();
