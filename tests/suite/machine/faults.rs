@@ -25,7 +25,7 @@ pub(crate) fn shim() -> PathBuf {
 }
 
 /// In front of the preload library of a guest, if there is one.
-fn with_shim(mut command: Command) -> Command {
+pub(crate) fn with_shim(mut command: Command) -> Command {
     let others = command.get_envs().find(|(name, _)| *name == "LD_PRELOAD").and_then(|(_, value)| value);
     let mut preload = OsString::from(shim());
     if let Some(others) = others {

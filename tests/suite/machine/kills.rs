@@ -13,17 +13,19 @@ use std::process::{Command, Stdio};
 
 const OUTPUTS: [&str; 2] = ["request", "arpk"];
 
+const CREATE: &str = "create -q -k host.crt --no-verify -o request -a arpk";
+
 /// Follows the command and kills it when it is about to make its system call number `call`, from 0; gives the numbers of
 /// the calls that it made. None where processes cannot be traced.
 #[expect(clippy::zombie_processes, reason = "waited for by its id, as the one who traces it")]
-fn followed(scratch: &Scratch, call: usize) -> Option<Vec<Option<i64>>> {
-    let link = scratch.link_tool(OsStr::new("pvattest"));
+pub(crate) fn followed(scratch: &Scratch, tool: &str, line: &str, call: usize) -> Option<Vec<Option<i64>>> {
+    let link = scratch.link_tool(OsStr::new(tool));
     let mut command = Command::new("sh");
     clean(&mut command);
     // Stopped, it waits to be traced.
     command.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(link);
-    command.args("create -q -k host.crt --no-verify -o request -a arpk".split(' '));
-    let child = command.current_dir(scratch.path()).stderr(Stdio::null()).spawn().unwrap();
+    command.args(line.split_whitespace());
+    let child = command.current_dir(scratch.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let child = Pid::from_raw(i32::try_from(child.id()).unwrap());
     assert!(matches!(waitpid(child, Some(WaitPidFlag::WUNTRACED)), Ok(WaitStatus::Stopped(..))));
     use ptrace::Options;
@@ -100,7 +102,7 @@ fn after_a_kill_at_any_call_each_output_is_old_or_new() {
     let everywhere = std::env::var_os("PVTOOLS_KILL_EVERYWHERE").is_some();
     for has_old in [false, true] {
         let scratch = prepared(&made, has_old);
-        let Some(calls) = followed(&scratch, usize::MAX) else {
+        let Some(calls) = followed(&scratch, "pvattest", CREATE, usize::MAX) else {
             left_out("processes cannot be traced here");
             return;
         };
@@ -116,7 +118,7 @@ fn after_a_kill_at_any_call_each_output_is_old_or_new() {
         for &place in &places {
             let scratch = prepared(&made, has_old);
             let names = scratch.names();
-            let said = followed(&scratch, place).unwrap();
+            let said = followed(&scratch, "pvattest", CREATE, place).unwrap();
             kills += 1;
             let at = format!("old: {has_old}, killed before call {place} ({:?})", said.last());
             for (output, size) in OUTPUTS.iter().zip(sizes) {
@@ -137,8 +139,7 @@ fn after_a_kill_at_any_call_each_output_is_old_or_new() {
                 }
             }
             // It stands in nobody's way.
-            let again = "create -q -k host.crt --no-verify -o request -a arpk";
-            Run::of(scratch.command("pvattest").args(again.split(' ')), b"").succeeds();
+            Run::of(scratch.command("pvattest").args(CREATE.split(' ')), b"").succeeds();
         }
         println!(
             "{kills} kills among {} system calls, old files: {has_old}; {left_something} left behind",

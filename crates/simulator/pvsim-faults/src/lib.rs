@@ -163,6 +163,9 @@ interpose! {
     c"linkat" linkat(from: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_int) -> c_int;
     c"rename" rename(old: *const c_char, new: *const c_char) -> c_int;
     c"renameat2" renameat2(from: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_uint) -> c_int;
+    c"mkdir" mkdir(path: *const c_char, mode: mode_t) -> c_int;
+    c"chmod" chmod(path: *const c_char, mode: mode_t) -> c_int;
+    c"symlink" symlink(to: *const c_char, path: *const c_char) -> c_int;
     c"unlink" unlink(path: *const c_char) -> c_int;
     c"flock" flock(file: c_int, operation: c_int) -> c_int;
     c"ioctl" ioctl(file: c_int, request: c_ulong, argument: c_long) -> c_int;
