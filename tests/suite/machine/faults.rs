@@ -181,6 +181,40 @@ fn workstation_commands_survive_every_fault() {
     }
 }
 
+/// As on a file system that cannot exchange two files: old outputs are replaced all the same, or none is.
+#[test]
+fn outputs_are_replaced_where_files_cannot_be_exchanged() {
+    let made = workstation();
+    let prepared = || {
+        let scratch = Scratch::new();
+        scratch.write("host.crt", made.read("host.crt"));
+        ["out", "arpk"].iter().for_each(|old| drop(scratch.write(old, "old")));
+        scratch
+    };
+    let run = |scratch: &Scratch, name: &str, value: &str| {
+        let line = "create -q -k host.crt --no-verify -o out -a arpk";
+        Run::of(with_shim(product(scratch, "pvattest", line)).env(name, value), b"")
+    };
+    let (log, scratch) = (Scratch::new(), prepared());
+    run(&scratch, "PVSIM_FAULT_LOG", log.join("calls").to_str().unwrap()).succeeds();
+    let calls = String::from_utf8(log.read("calls")).unwrap();
+    let exchanges: Vec<_> = calls.lines().enumerate().filter(|(_, name)| *name == "renameat2").collect();
+    assert!(exchanges.len() > 1, "{calls}");
+    for (call, _) in exchanges {
+        // EINVAL, ENOSYS, EOPNOTSUPP; and what is no answer to whether it can: EPERM.
+        for (errno, status) in [(22, 0), (38, 0), (95, 0), (1, 1)] {
+            let scratch = prepared();
+            let names = scratch.names();
+            let run = run(&scratch, "PVSIM_FAULT", &format!("{}:{errno}", call + 1));
+            assert_eq!(run.status, status, "call {}: {errno}: {run:#?}", call + 1);
+            for output in ["out", "arpk"] {
+                assert_eq!(scratch.read(output) == b"old", status != 0, "call {}: {errno}: {output}", call + 1);
+            }
+            assert_eq!(scratch.names(), names, "call {}: {errno}", call + 1);
+        }
+    }
+}
+
 /// An image of all that an image can be made of.
 const IMAGE: &str =
     "-k hkd.crt,hkd2.crt --no-verify -i kern -r rd -p parm --hdr-key s32 --image-key s64 --cck s32 -o out";
