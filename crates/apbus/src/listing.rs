@@ -1,6 +1,6 @@
 //! Cards and queues as lszcrypt shows them: every attribute by itself, what is missing stays missing.
 
-use crate::inventory::names;
+use crate::inventory::list_dir;
 use crate::text::{self, BindState};
 use crate::{Apqn, Bus, Error, attribute};
 use std::fs;
@@ -123,7 +123,7 @@ impl Bus {
     /// # Errors
     /// [`Error::Read`] for the folder of all cards.
     pub fn listing(&self) -> Result<Vec<CardListing>, Error> {
-        let cards = names(self.devices(), |name| {
+        let cards = list_dir(self.devices(), |name| {
             text::card(name.strip_prefix("card")?).filter(|card| name == format!("card{card:02x}"))
         })?;
         Ok(cards.into_iter().map(|card| self.list_card(card)).collect())
@@ -138,7 +138,7 @@ impl Bus {
     fn list_card(&self, card: u8) -> CardListing {
         let folder = self.card_folder(card);
         // Taken away meanwhile: a card without queues.
-        let apqns = names(&folder, |name| name.parse::<Apqn>().ok().filter(|apqn| apqn.to_string() == name));
+        let apqns = list_dir(&folder, |name| name.parse::<Apqn>().ok().filter(|apqn| apqn.to_string() == name));
         let queues = apqns.unwrap_or_default().into_iter().map(|apqn| {
             let folder = self.queue_folder(apqn);
             QueueListing { apqn, device: DeviceListing::read(&folder), functions: functions(&folder) }

@@ -23,6 +23,7 @@ mod document;
 mod error;
 mod file;
 mod name;
+mod serials;
 mod verify;
 
 pub use chain::Chain;

@@ -72,7 +72,9 @@ impl CustomerKey {
         if host_keys.is_empty() || host_keys.len() > HOST_KEYS_MAX {
             return Err(Error::HostKeyCount(host_keys.len()));
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(host_keys.len());
+        // To ask how many cores there are takes a dozen system calls; for one host key the answer does not matter.
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if host_keys.len() == 1 { 1 } else { cores().min(host_keys.len()) };
         let agree_all = |part: &[TrustedHostKey]| -> Result<Vec<Key>, ErrorStack> {
             part.iter().map(|host_key| agree(&self.private, host_key.public_key())).collect()
         };

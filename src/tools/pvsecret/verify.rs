@@ -29,13 +29,13 @@ const FILES: [(&str, &str); 4] = [
 /// Checks the structure of the request and, if its user data is signed, the signature. What the request is
 /// encrypted for, and its secret, only the ultravisor can check.
 #[derive(Args)]
-#[command(mut_args(|arg| InOut::described(arg, FILES)))]
+// In help, the certificate stands between input and output.
+#[command(mut_args(|arg| InOut::described(arg, FILES)), mut_arg("output", |arg| arg.display_order(3)))]
 pub(super) struct Arguments {
     #[command(flatten)]
     files: InOut,
     /// Certificate with the key that signed the user data (PEM or DER)
-    // In help between input and output.
-    #[arg(long, value_name = "FILE", display_order = 1)]
+    #[arg(long, value_name = "FILE", display_order = 2)]
     user_cert: Option<PathBuf>,
 }
 
