@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot go on says where")]
 
 use nix::sys::resource::{UsageWho, getrusage};
+use openssl::asn1::Asn1Time;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -76,6 +77,8 @@ fn prepare(folder: &Path, mib: usize) {
     let key = PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(Nid::SECP521R1).unwrap()).unwrap()).unwrap();
     let mut certificate = X509::builder().unwrap();
     certificate.set_pubkey(&key).unwrap();
+    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
     certificate.sign(&key, MessageDigest::sha512()).unwrap();
     std::fs::write(folder.join("host.crt"), certificate.build().to_pem().unwrap()).unwrap();
     let mut kernel = vec![0x55; 8 << 20];

@@ -25,12 +25,13 @@ impl Read for Sparse {
         let buffer = &mut buffer[..count];
         buffer.fill(0);
         for (start, bytes) in &self.parts {
-            for (place, byte) in (*start..).zip(bytes) {
-                if let Some(target) =
-                    place.checked_sub(self.at).and_then(|at| buffer.get_mut(usize::try_from(at).ok()?))
-                {
-                    *target = *byte;
-                }
+            // A part may begin before what is read, or in it.
+            let (target, source) = match start.checked_sub(self.at) {
+                Some(behind) => (usize::try_from(behind).unwrap_or(usize::MAX), 0),
+                None => (0, usize::try_from(self.at - start).unwrap_or(usize::MAX)),
+            };
+            if let (Some(target), Some(source)) = (buffer.get_mut(target..), bytes.get(source..)) {
+                target.iter_mut().zip(source).for_each(|(target, byte)| *target = *byte);
             }
         }
         self.at += count as u64;

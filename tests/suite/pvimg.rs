@@ -54,6 +54,58 @@ fn what_went_into_an_image_comes_out_of_it() {
     assert!(!scratch.names().contains(&"x".to_owned()));
 }
 
+/// What a build pipeline has to show: which kernel and ramdisk are in this image.
+#[test]
+fn components_are_told_with_digests_and_version() {
+    let scratch = scratch();
+    let mut kernel = scratch.read("kern");
+    const VERSION: &str = "6.12.95 (builder@host) #1 SMP";
+    kernel[0x10428..0x10430].copy_from_slice(&0x11000_u64.to_be_bytes());
+    kernel[0x11000..][..VERSION.len()].copy_from_slice(VERSION.as_bytes());
+    kernel[0x11000 + VERSION.len()] = 0;
+    scratch.write("versioned", kernel);
+    let words = "create -k hkd.crt --no-verify -i versioned -r rd -p parm --hdr-key s32 --image-key s64 -o image";
+    scratch.run("pvimg", &words.split(' ').collect::<Vec<_>>()).succeeds();
+    let json = |words: &str| -> Value {
+        let words: Vec<_> =
+            format!("info image --components --format json {words}").split_whitespace().map(String::from).collect();
+        let run = scratch.run("pvimg", &words).succeeds();
+        serde_json::from_slice::<Value>(&run.stdout).unwrap()["data"].take()
+    };
+    let image = scratch.read("image");
+    let sha256 = |bytes: &[u8]| hex::encode(openssl::sha::sha256(bytes));
+    let command_line = [scratch.read("parm"), vec![0]].concat();
+    let parts =
+        [("kernel", scratch.read("versioned")), ("ramdisk", scratch.read("rd")), ("command line", command_line)];
+    for key in ["", "--hdr-key s32", "--image-key s64"] {
+        let data = json(key);
+        assert_eq!(data["kind"], "se_components");
+        let rows = data["components"].as_array().unwrap();
+        assert_eq!(rows.len(), 4);
+        for (number, row) in rows.iter().enumerate() {
+            let [address, size] = ["address", "size"].map(|name| row[name].as_u64().unwrap() as usize);
+            assert_eq!(row["stored_sha256_hex"], sha256(&image[address..address + size]), "{row}");
+            assert_eq!(row.get("plain").is_some(), !key.is_empty(), "{row}");
+            if let (false, Some((what, content))) = (key.is_empty(), parts.get(number)) {
+                let plain = &row["plain"];
+                assert_eq!((&plain["what"], &plain["size"]), (&(*what).into(), &content.len().into()));
+                assert_eq!(plain["sha256_hex"], sha256(content), "{row}");
+            }
+        }
+        if !key.is_empty() {
+            assert_eq!(
+                (&rows[0]["plain"]["version"], &rows[2]["plain"]["text"]),
+                (&VERSION.into(), &"root=/dev/vda1 quiet".into())
+            );
+        }
+    }
+    scratch
+        .run("pvimg", &["info", "image", "--components", "--hdr-key", "kern_tiny"])
+        .refuses(1, &["'kern_tiny'", "32"]);
+    scratch.write("other", [9; 32]);
+    scratch.run("pvimg", &["info", "image", "--components", "--hdr-key", "other"]).refuses(1, &["does not open"]);
+}
+
 #[test]
 fn verify_says_what_is_wrong_and_where() {
     let scratch = scratch();
