@@ -87,7 +87,7 @@ fn id(apqn: u16) -> QueueId {
 
 fn status(response: u8) -> ApAnswer {
     let asynchronous = response == ASSOCIATION_FAILED;
-    ApAnswer { status: ApStatus { response, asynchronous, empty: true, replies_wait: false }, data: ApData::Nothing }
+    ApAnswer { status: ApStatus { response, asynchronous, empty: true, ..ApStatus::default() }, data: ApData::Nothing }
 }
 
 /// What the hardware says of a queue before anything else.
@@ -293,6 +293,9 @@ fn dequeue(bus: &Bus, replies: &mut Replies, apqn: u16, room: usize) -> ApAnswer
     else {
         let mut answer = status(NO_PENDING_REPLY);
         answer.status.empty = waiting.is_empty();
+        // What is never answered would be asked for every 250 microseconds, and each question stops the emulator for
+        // longer: nothing else would run in the guest.
+        answer.status.interrupts = !waiting.is_empty();
         return answer;
     };
     let taken = waiting.remove(at).flatten();
