@@ -187,8 +187,6 @@ pub struct ApStatus {
     pub empty: bool,
     /// A reply can be fetched.
     pub replies_wait: bool,
-    /// An interrupt would tell of the next reply, so the kernel does not ask for it.
-    pub interrupts: bool,
 }
 
 impl ApStatus {
@@ -198,7 +196,6 @@ impl ApStatus {
         flag(self.empty, 0x8000_0000)
             | flag(self.replies_wait, 0x4000_0000)
             | flag(self.asynchronous, 0x0200_0000)
-            | flag(self.interrupts, 0x0100_0000)
             | u64::from(self.response) << 16
     }
 }
@@ -231,6 +228,5 @@ mod tests {
         let status = ApStatus { response: 0x36, asynchronous: true, empty: true, ..ApStatus::default() };
         assert_eq!(status.word(), 0x8236_0000);
         assert_eq!(ApStatus { replies_wait: true, ..ApStatus::default() }.word(), 0x4000_0000);
-        assert_eq!(ApStatus { interrupts: true, ..ApStatus::default() }.word(), 0x0100_0000);
     }
 }

@@ -293,9 +293,6 @@ fn dequeue(bus: &Bus, replies: &mut Replies, apqn: u16, room: usize) -> ApAnswer
     else {
         let mut answer = status(NO_PENDING_REPLY);
         answer.status.empty = waiting.is_empty();
-        // What is never answered would be asked for every 250 microseconds, and each question stops the emulator for
-        // longer: nothing else would run in the guest.
-        answer.status.interrupts = !waiting.is_empty();
         return answer;
     };
     let taken = waiting.remove(at).flatten();
