@@ -1,6 +1,6 @@
 #!/bin/sh
 # refusals.sh: images that the machine refuses, started in QEMU: stage3a must say why, in one sentence on the console, with rc
-# and rrc, and stop. Needs qemu-system-s390x and no kernel: none of these images gets that far. `.ci/machine.sh` can call it.
+# and rrc, and stop. Needs qemu-system-s390x and no kernel: none of these images gets that far. `.ci/machine.sh` calls it.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd -P)
 command -v qemu-system-s390x > /dev/null || { echo "refusals.sh: left out: qemu-system-s390x is not installed"; exit 75; }
