@@ -65,6 +65,7 @@ cargo build --locked -p pvtools -p pvsim --bins
 pvsim=${CARGO_TARGET_DIR:-$PVTOOLS_CI/../target}/debug/pvsim
 tools=${CARGO_TARGET_DIR:-$PVTOOLS_CI/../target/s390x}/s390x-unknown-linux-gnu/debug
 
+timed "$PVTOOLS_CI/refusals.sh"
 for suite in $suites; do
     vm=$PVTOOLS_CACHE/machine-$suite
     kernel=$(find "$vm" -name 'vmlinuz*' -type f | head -n 1)

@@ -2,6 +2,9 @@
 //! and do one ECDH for each host key, one after another. The usual one lets OpenSSL check each host key by a second
 //! multiplication on the curve, which it does unless told not to; the bare one, as ours, does not.
 //!
+//! The floors write nothing. `pvsecret` writes its request and syncs it and its folder, so it runs twice: with a file, and,
+//! as `to pipe`, with the request on standard output.
+//!
 //! `cargo bench --bench create` prints the ratios; nothing is asserted.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot go on says where")]
@@ -26,8 +29,8 @@ fn main() {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!(
-        "{:>9} {:>10} {:>10} {:>10} {:>15} {:>15}",
-        "host keys", "usual", "bare", "pvsecret", "of usual", "of bare"
+        "{:>9} {:>10} {:>10} {:>10} {:>10} {:>15} {:>9} {:>17}",
+        "host keys", "usual", "bare", "pvsecret", "to pipe", "of usual", "of bare", "to pipe, of bare"
     );
     for (count, rounds) in [(1, 200), (16, 60), (255, 15)] {
         let folder = tempfile::tempdir().unwrap();
@@ -37,13 +40,20 @@ fn main() {
             floor.args([kind, &count.to_string(), "peer.pem"]);
             floor
         };
-        let mut ours = Command::new(env!("CARGO_BIN_EXE_pvtools"));
-        ours.args(["pvsecret", "create", "--no-verify", "--hdr", "se.hdr", "-o", "request"]);
-        ours.args((0..count).flat_map(|number| ["-k".to_owned(), format!("{number}.crt")])).arg("meta");
-        let [usual, bare, ours] = race(folder.path(), [floor("usual"), floor("bare"), ours], rounds);
+        let ours = |output: &str| {
+            let mut ours = Command::new(env!("CARGO_BIN_EXE_pvtools"));
+            ours.args(["pvsecret", "create", "--no-verify", "--hdr", "se.hdr", "-o", output]);
+            ours.args((0..count).flat_map(|number| ["-k".to_owned(), format!("{number}.crt")])).arg("meta");
+            ours
+        };
+        let commands = [floor("usual"), floor("bare"), ours("request"), ours("-")];
+        let [usual, bare, ours, pipe] = race(folder.path(), commands, rounds);
         let aim = if count == 1 { 1.2 } else { 1.2 / cores.min(count) as f64 };
-        let [of_usual, of_bare] = [usual, bare].map(|floor| ours.as_secs_f64() / floor.as_secs_f64());
-        println!("{count:>9} {usual:>10.2?} {bare:>10.2?} {ours:>10.2?} {of_usual:>9.2} {aim:>6.2} {of_bare:>9.2}");
+        let of = |time: Duration, floor: Duration| time.as_secs_f64() / floor.as_secs_f64();
+        let [of_usual, of_bare, pipe_of_bare] = [of(ours, usual), of(ours, bare), of(pipe, bare)];
+        println!(
+            "{count:>9} {usual:>10.2?} {bare:>10.2?} {ours:>10.2?} {pipe:>10.2?} {of_usual:>9.2} {aim:>5.2} {of_bare:>9.2} {pipe_of_bare:>17.2}"
+        );
     }
     println!("{cores} cores");
 }

@@ -92,7 +92,7 @@ fn all_secrets() -> Vec<AssociationSecret> {
 }
 
 fn problem<'a>(queues: &'a [Queue], entries: &'a [Entry], secrets: &'a [AssociationSecret]) -> Problem<'a> {
-    Problem { entries, queues, secrets, limit: MAX_QUEUES, barred: &[] }
+    Problem { entries, queues, secrets, limit: MAX_QUEUES, excluded: &[] }
 }
 
 fn fastest(problem: &Problem<'_>) -> (Duration, Plan) {

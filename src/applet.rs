@@ -140,7 +140,7 @@ pub fn run(args: &[OsString], system: &mut System) -> ExitCode {
 /// `pvtools` itself.
 fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
     let Some(first) = args.get(1) else {
-        system.complain(&usage());
+        system.eprint(&usage());
         return Ok(Outcome::Failed);
     };
     if let Some(applet) = Applet::named(first) {

@@ -90,6 +90,10 @@ mod support; // scratch folders and the command runner
 mod trustee; // the key broker of Confidential Containers: folder, policies, evidence, renewal
 #[path = "suite/trustee_server.rs"]
 mod trustee_server; // resources and policies sent to a server that answers well and badly
+#[path = "suite/trustee_tls.rs"]
+mod trustee_tls; // a server with a certificate of every sort
+#[path = "suite/machine/verifier_folder.rs"]
+mod verifier_folder; // the folder of Trustee's verifier, killed and failing at each step
 #[path = "suite/zcrypt.rs"]
 mod zcrypt; // lszcrypt and chzcrypt
 #[path = "suite/reference/zcrypt_recorded.rs"]

@@ -5,7 +5,7 @@ use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::Level;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, ValueEnum};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use uvtypes::flags::Flag;
@@ -41,35 +41,102 @@ fn quoting_fit_text(error: clap::Error, command: clap::Command, arguments: &[OsS
     command.try_get_matches_from(fit).err().unwrap_or(error)
 }
 
+/// A tool whose work is done by commands: `pvsecret create`.
+pub(crate) trait Commands: Subcommand {
+    /// Its name.
+    const NAME: &'static str;
+    /// What it is for, in a line.
+    const ABOUT: &'static str;
+    /// Its exit code for a wrong command line.
+    const USAGE_STATUS: UsageStatus;
+
+    /// Carries out a command.
+    fn run(self, system: &mut System) -> Result<Outcome, Failure>;
+}
+
+/// The command line of such a tool.
+#[derive(Parser)]
+#[command(name = C::NAME, about = C::ABOUT, after_help = VERSION_HELP)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Tool<C: Commands> {
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(subcommand)]
+    command: OrVersion<C>,
+}
+
+#[derive(Subcommand)]
+enum OrVersion<C: Commands> {
+    #[command(flatten)]
+    Command(C),
+    /// Print the version
+    #[command(long_flag = "version", hide = true)]
+    Version,
+}
+
+/// Runs a tool whose work is done by commands.
+pub(crate) fn run_tool<C: Commands>(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
+    run(args, C::USAGE_STATUS, system, |tool: Tool<C>, system| {
+        tool.verbosity.apply(system);
+        match tool.command {
+            OrVersion::Command(command) => command.run(system),
+            OrVersion::Version => print_version::<Tool<C>>(system).map(|()| Outcome::Done),
+        }
+    })
+}
+
 /// A wrong combination of the arguments of `subcommand` that clap cannot see by itself.
-pub(crate) fn usage_error<T: CommandFactory>(usage_status: UsageStatus, subcommand: &str, message: &str) -> Failure {
-    let mut command = T::command();
+pub(crate) fn usage_error<C: Commands>(subcommand: &str, message: &str) -> Failure {
+    let mut command = Tool::<C>::command();
     command.build();
     let command = match command.find_subcommand_mut(subcommand) {
         Some(found) => found,
         None => &mut command,
     };
-    Failure::usage(usage_status, command.error(ErrorKind::ArgumentConflict, message).render().to_string())
+    Failure::usage(C::USAGE_STATUS, command.error(ErrorKind::ArgumentConflict, message).render().to_string())
 }
 
 /// Input and output of a command, given as options or as plain arguments. With '-i', the first plain argument is the
-/// output. What is wrong with them goes through `usage_error`.
-pub(crate) fn in_and_out<'a>(
-    [input, output]: [&'a Option<PathBuf>; 2],
-    [first, second]: [&'a Option<PathBuf>; 2],
-    usage_error: impl Fn(&str) -> Failure,
-) -> Result<(&'a Path, Option<&'a Path>), Failure> {
-    let plain = match (input, first, second) {
-        (Some(input), plain, None) => (input.as_path(), plain.as_deref()),
-        (None, Some(input), plain) => (input.as_path(), plain.as_deref()),
-        (Some(_), _, Some(_)) => {
-            return Err(usage_error("'--input' cannot be used with both INPUT and OUTPUT"));
+/// output. What each of them is, [`InOut::described`] says for a command.
+#[derive(Args)]
+pub(crate) struct InOut {
+    #[arg(short, long)]
+    input: Option<PathBuf>,
+    #[arg(id = "positional_input", required_unless_present = "input")]
+    positional_input: Option<PathBuf>,
+    #[arg(short, long, conflicts_with = "positional_output")]
+    output: Option<PathBuf>,
+    #[arg(id = "positional_output")]
+    positional_output: Option<PathBuf>,
+}
+
+/// Name of a value in help, and its help.
+type Words = (&'static str, &'static str);
+
+impl InOut {
+    /// Gives the argument its words, if it is one of input, plain input, output and plain output.
+    pub(crate) fn described(argument: Arg, words: [Words; 4]) -> Arg {
+        let ids = ["input", "positional_input", "output", "positional_output"];
+        match ids.iter().zip(words).find(|(id, _)| argument.get_id() == **id) {
+            Some((_, (name, help))) => argument.value_name(name).help(help),
+            None => argument,
         }
-        (None, None, _) => return Err(usage_error("the input is missing")),
-    };
-    match (output.as_deref(), plain) {
-        (Some(_), (_, Some(_))) => Err(usage_error("'--output' cannot be used with OUTPUT")),
-        (output, (input, plain)) => Ok((input, output.or(plain))),
+    }
+
+    /// Where to read from, and where to write to, if that is said. What is wrong with them goes through `usage_error`.
+    pub(crate) fn paths(&self, usage_error: impl Fn(&str) -> Failure) -> Result<(&Path, Option<&Path>), Failure> {
+        let plain = match (&self.input, &self.positional_input, &self.positional_output) {
+            (Some(input), plain, None) => (input.as_path(), plain.as_deref()),
+            (None, Some(input), plain) => (input.as_path(), plain.as_deref()),
+            (Some(_), _, Some(_)) => {
+                return Err(usage_error("'--input' cannot be used with both INPUT and OUTPUT"));
+            }
+            (None, None, _) => return Err(usage_error("the input is missing")),
+        };
+        match (self.output.as_deref(), plain) {
+            (Some(_), (_, Some(_))) => Err(usage_error("'--output' cannot be used with OUTPUT")),
+            (output, (input, plain)) => Ok((input, output.or(plain))),
+        }
     }
 }
 

@@ -72,11 +72,11 @@ impl Failure {
     pub(crate) fn report(self, system: &mut System) -> Outcome {
         match self {
             Self::Usage { status, text } => {
-                system.complain(&text);
+                system.eprint(&text);
                 Outcome::WrongUsage(status)
             }
             Self::Failed(error) => {
-                system.complain(&format!("error: {}\n", escaped(&format!("{error:#}"))));
+                system.eprint(&format!("error: {}\n", escaped(&format!("{error:#}"))));
                 Outcome::Failed
             }
             Self::BrokenPipe => Outcome::Done,

@@ -41,7 +41,7 @@ pub struct System {
     pub root: PathBuf,
     /// The clock.
     pub now: fn() -> SystemTime,
-    /// Where files can be kept that can be had again; none without it.
+    /// Cache directory; `None` disables caching.
     pub cache: Option<PathBuf>,
     /// Whether a person reads stdout: it may then have colours.
     pub stdout_is_terminal: bool,
@@ -89,8 +89,7 @@ impl System {
 
     /// Whether this is a Secure Execution guest, as the kernel says.
     pub(crate) fn is_guest(&self) -> bool {
-        let path = self.root.join("sys/firmware/uv/prot_virt_guest");
-        std::fs::read(path).is_ok_and(|text| text.first() == Some(&b'1'))
+        is_guest(&self.root)
     }
 
     /// Requested text, to stdout: lines with all escaped that a terminal would act upon.
@@ -124,25 +123,25 @@ impl System {
 
     /// To stderr at every level: lines with all escaped that a terminal would act upon. Nothing can be done when stderr is
     /// gone.
-    pub(crate) fn complain(&mut self, text: &str) {
+    pub(crate) fn eprint(&mut self, text: &str) {
         let _ = self.stderr.write_all(escaped_lines(text).as_bytes());
-    }
-
-    /// To stderr as it is: text that moves the cursor, with nothing in it that came from outside.
-    pub(crate) fn draw(&mut self, text: &str) {
-        let _ = self.stderr.write_all(text.as_bytes());
     }
 
     /// A line of talk.
     pub(crate) fn say(&mut self, level: Level, line: &str) {
         if level <= self.level {
             let prefix = if level == Level::Debug { "DEBUG: " } else { "" };
-            self.complain(&format!("{prefix}{line}\n"));
+            self.eprint(&format!("{prefix}{line}\n"));
         }
     }
 
-    /// A warning or the line that reports success: the reference gives both the same level.
+    /// A warning.
     pub(crate) fn warn(&mut self, line: &str) {
+        self.say(Level::Warn, line);
+    }
+
+    /// How it went: the reference gives the line that reports success the level of warnings.
+    pub(crate) fn status(&mut self, line: &str) {
         self.say(Level::Warn, line);
     }
 
@@ -157,6 +156,12 @@ impl System {
     }
 }
 
+/// Whether this is a Secure Execution guest, as the kernel says below `root`.
+pub(crate) fn is_guest(root: &Path) -> bool {
+    let path = root.join("sys/firmware/uv/prot_virt_guest");
+    std::fs::read(path).is_ok_and(|text| text.first() == Some(&b'1'))
+}
+
 /// Whether this stream was closed when the program began. Rust's runtime opens `/dev/null` in its place, for reading
 /// and writing; a shell's `> /dev/null` is for writing alone.
 fn stands_for_a_closed_stream(stream: &impl AsFd) -> bool {
@@ -167,7 +172,8 @@ fn stands_for_a_closed_stream(stream: &impl AsFd) -> bool {
     is_null && flags.is_ok_and(|flags| flags & OFlag::O_ACCMODE == OFlag::O_RDWR)
 }
 
-fn stdout_failure(error: io::Error) -> Failure {
+/// Why stdout could not be written to.
+pub(crate) fn stdout_failure(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
         _ => Failure::Failed(anyhow::Error::new(error).context("cannot write to standard output")),

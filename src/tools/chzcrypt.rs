@@ -72,7 +72,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
             return refuse(system, &anyhow!("missing argument.\nTry 'chzcrypt --help' for more information."));
         };
         let Ok(bus) = Bus::open(&system.root.join("sys")) else {
-            system.complain("chzcrypt: Crypto device driver not available.\n");
+            system.eprint("chzcrypt: Crypto device driver not available.\n");
             return Ok(Outcome::Failed);
         };
         if let Some(setting) = setting {
@@ -91,7 +91,7 @@ fn refuse(system: &mut System, error: &Error) -> Result<Outcome, Failure> {
 }
 
 fn complain(system: &mut System, error: &Error) {
-    system.complain(&format!("chzcrypt: Error - {}\n", escaped(&error.to_string())));
+    system.eprint(&format!("chzcrypt: Error - {}\n", escaped(&error.to_string())));
 }
 
 /// `--se_bind` is `--se-bind`. What stands behind `=` stays.

@@ -128,7 +128,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
 }
 
 fn complain(system: &mut System, text: &str) -> Result<Outcome, Failure> {
-    system.complain(&format!("lszcrypt: {}\n", escaped(text)));
+    system.eprint(&format!("lszcrypt: {}\n", escaped(text)));
     Ok(Outcome::Failed)
 }
 

@@ -128,11 +128,11 @@ impl Verdict {
         match &self.reason {
             // Errors of loading name the file already.
             Some(reason) if reason.contains(&format!("'{}'", self.file)) => {
-                system.complain(&format!("error: {}\n", escaped(reason)));
+                system.eprint(&format!("error: {}\n", escaped(reason)));
             }
             Some(reason) => {
                 let line = format!("error: Host-key verification failed: '{}': {reason}", self.file);
-                system.complain(&format!("{}\n", escaped(&line)));
+                system.eprint(&format!("{}\n", escaped(&line)));
             }
             None => system.warn(&format!("Use host-key document at '{}'", self.file)),
         }

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         let options = format!("{options}--offline\n");
         outputs.add(Path::new("-"), options.as_bytes(), Privacy::Public, "the options")?;
         outputs.publish(system)?;
-        system.warn(&format!("Successfully wrote the bundle to '{}'", shown_path(&args.output)));
+        system.status(&format!("Successfully wrote the bundle to '{}'", shown_path(&args.output)));
         Ok(Outcome::Done)
     })
 }

@@ -387,7 +387,7 @@ fn a_dry_run_says_what_it_cannot_know() {
     }
     let guest = ApGuest::new(&(inventory + "secrets: [s1]\n"), CONFIG);
     let dry = guest.configure(&["-n", "-s"]).succeeds();
-    assert!(dry.stderr.contains("a run unbinds those that no entry wants first"), "{dry:#?}");
+    assert!(dry.stderr.contains("a run without '--dry-run' first unbinds those that no entry wants"), "{dry:#?}");
     guest.configure(&["-s"]).succeeds();
     assert_eq!(guest.states()["28.0014"], "associated 0");
     // With no entry served at all, nothing is taken down, but the way out is told.

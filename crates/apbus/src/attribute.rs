@@ -1,6 +1,6 @@
 //! The files of sysfs.
 
-use crate::clock::{Patience, timeout};
+use crate::clock::{Backoff, timeout};
 use crate::{Clock, Error};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -53,7 +53,7 @@ pub(crate) fn write(path: &Path, value: &str, clock: &dyn Clock) -> Result<(), E
     let wrong = |source| Error::Write { path: path.to_owned(), value: value.to_owned(), source };
     let (sender, receiver) = mpsc::sync_channel(1);
     let order = (path.to_owned(), value.to_owned());
-    let patience = &mut Patience::new(clock, timeout::WRITE);
+    let backoff = &mut Backoff::new(clock, timeout::WRITE);
     thread::Builder::new()
         .spawn(move || {
             let (path, value) = order;
@@ -63,14 +63,14 @@ pub(crate) fn write(path: &Path, value: &str, clock: &dyn Clock) -> Result<(), E
         })
         .map_err(wrong)?;
     let mut answer = receiver.recv_timeout(USUAL);
-    while matches!(answer, Err(RecvTimeoutError::Timeout)) && patience.is_left() {
-        patience.wait();
+    while matches!(answer, Err(RecvTimeoutError::Timeout)) && backoff.is_left() {
+        backoff.wait();
         answer = receiver.recv_timeout(Duration::ZERO);
     }
     match answer {
         Ok(written) => written.map_err(wrong),
         Err(RecvTimeoutError::Timeout) => {
-            Err(Error::Stuck { path: path.to_owned(), value: value.to_owned(), waited: patience.waited() })
+            Err(Error::Stuck { path: path.to_owned(), value: value.to_owned(), waited: backoff.waited() })
         }
         Err(RecvTimeoutError::Disconnected) => Err(wrong(io::Error::other("its thread ended"))),
     }

@@ -10,10 +10,10 @@ pub struct Bus {
     devices: PathBuf,
 }
 
-/// How many queues there are, and how many of them have a driver.
+/// Progress of the bus in giving drivers to queues: how many there are, and how many have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bindings {
-    /// What the bus says: `3/4` or `4/4 (complete)`.
+    /// Text of the attribute `bindings`: `3/4` or `4/4 (complete)`.
     pub text: String,
 }
 
@@ -40,7 +40,7 @@ impl Bus {
         }
     }
 
-    /// How far the bus is in giving each queue its driver.
+    /// Reads how many queues have their driver.
     ///
     /// # Errors
     /// [`Error::Read`].

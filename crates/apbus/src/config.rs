@@ -30,6 +30,7 @@
 mod check;
 mod problem;
 mod read;
+mod tree;
 
 #[cfg(test)]
 mod tests;
@@ -45,9 +46,10 @@ pub const MAX_SIZE: usize = 1 << 20;
 /// A configuration file that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
-    /// Its entries, in their order.
+    /// Entries in the order of the file.
     pub entries: Vec<Entry>,
-    /// What is allowed, but probably not meant, in the order of the entries. Of very many only the first ones.
+    /// What is allowed, but probably not meant, in the order of the entries: at most a hundred, and the one that is about
+    /// all of them.
     pub warnings: Vec<Warning>,
 }
 
@@ -66,8 +68,7 @@ pub fn parse(bytes: &[u8]) -> Result<Configuration, ConfigError> {
         let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
         Problem::new(Fault::NotUtf8, Some(Location::after(&before)))
     })?;
-    // What some editors for Windows put in front. libyaml takes it for a character of the first line.
+    // What some editors for Windows put in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let entries = read::entries(text)?;
-    check::all(&entries, &read::Locator::new(text))
+    check::all(&read::entries(text)?)
 }

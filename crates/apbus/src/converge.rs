@@ -6,17 +6,17 @@
 //! ```
 //!
 //! Nothing is remembered between two runs, so a run that was killed is simply done again. What did not work in this
-//! run is barred, and the planner looks for something else.
+//! run is excluded, and the planner looks for something else.
 
 mod parallel;
 mod probe;
 mod report;
 mod serve;
 
-pub use report::{Event, Failure, Report, Step};
+pub use report::{Event, Failure, Report};
 
 use crate::inventory::Note;
-use crate::plan::{Action, Barred, Plan, Problem, plan, unbind_all};
+use crate::plan::{Excluded, Plan, Problem, Step, plan, unbind_all};
 use crate::{
     Apqn, AssociationSecret, Bus, Clock, Entry, Error, MAX_QUEUES, MasterKey, Mode, Queue, SerialNumber, State, Wanted,
 };
@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A plan is carried out at once; another one is needed only when something failed or changed meanwhile.
 const MOST_ROUNDS: usize = 16;
 
-/// What is to be had.
+/// Task of an [`Executor`]: the entries to serve, and the secrets to serve them with.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
     /// The entries of the configuration file.
@@ -45,11 +45,11 @@ pub struct Executor<'a> {
     probed: BTreeSet<Apqn>,
     /// Unbound by this run: their drivers may not be ready yet.
     released: BTreeSet<Apqn>,
-    barred: Vec<Barred>,
+    excluded: Vec<Excluded>,
     failures: Vec<Failure>,
     noted: BTreeSet<String>,
     limit: usize,
-    /// Queues of which a rehearsal cannot tell what a run would see.
+    /// Queues of which a dry run cannot tell what a run would see.
     unseen: BTreeSet<Apqn>,
     /// Cards and queues that could not be read at the last look.
     unreadable: usize,
@@ -67,7 +67,7 @@ impl<'a> Executor<'a> {
             known: BTreeMap::new(),
             probed: BTreeSet::new(),
             released: BTreeSet::new(),
-            barred: Vec::new(),
+            excluded: Vec::new(),
             failures: Vec::new(),
             noted: BTreeSet::new(),
             limit: MAX_QUEUES,
@@ -91,40 +91,38 @@ impl<'a> Executor<'a> {
     ///
     /// # Errors
     /// As [`Executor::apply`].
-    pub fn rehearse(mut self, task: Task<'_>) -> Result<Report, Error> {
+    pub fn dry_run(mut self, task: Task<'_>) -> Result<Report, Error> {
         let mut queues = self.prepare(task, true)?;
         let plan = self.plan(task, &queues);
         self.announce_kept(&plan, &queues);
-        for step in self.steps(&plan) {
-            (self.watch)(Event::Step(step));
-        }
+        let steps = self.steps(&plan);
+        self.announce(steps);
         // A run that can do nothing for any entry undoes its looking, too.
         self.restore(&mut queues, plan.assignments.iter().all(Result::is_err));
         Ok(self.report(plan, queues, true))
     }
 
-    /// Unbinds every bound queue; with `rehearsal`, only says which.
+    /// Unbinds every bound queue; with `dry_run`, only says which.
     ///
     /// # Errors
     /// [`Error::Read`] of the bus.
-    pub fn unbind_all(mut self, rehearsal: bool) -> Result<Report, Error> {
+    pub fn unbind_all(mut self, dry_run: bool) -> Result<Report, Error> {
         const NOTHING: Task<'_> = Task { entries: &[], secrets: &[] };
         let mut queues = self.look(NOTHING)?;
-        let mut bound: Vec<_> =
-            unbind_all(&queues).into_iter().map(|action| with_mode(action.queue(), &queues)).collect();
-        bound.extend(&self.offline);
-        if rehearsal {
-            bound.iter().for_each(|&(apqn, _)| (self.watch)(Event::Step(Step::Release(apqn))));
-        } else {
-            self.release(&bound, Some(Step::Release));
+        let mut steps: Vec<_> =
+            unbind_all(&queues).into_iter().map(|step| (step, mode_of(step.queue(), &queues))).collect();
+        steps.extend(self.offline.iter().map(|(apqn, mode)| (Step::Unbind(*apqn), *mode)));
+        self.announce(steps.iter().map(|(step, _)| *step));
+        if !dry_run {
+            self.unbind(&steps);
             queues = self.look(NOTHING)?;
         }
         let plan = self.plan(NOTHING, &queues);
-        Ok(self.report(plan, queues, rehearsal))
+        Ok(self.report(plan, queues, dry_run))
     }
 
-    fn prepare(&mut self, task: Task<'_>, rehearsal: bool) -> Result<Vec<Queue>, Error> {
-        let prepared = self.look_closely(task, rehearsal);
+    fn prepare(&mut self, task: Task<'_>, dry_run: bool) -> Result<Vec<Queue>, Error> {
+        let prepared = self.look_closely(task, dry_run);
         if prepared.is_err() {
             self.restore(&mut [], true);
         }
@@ -135,15 +133,15 @@ impl<'a> Executor<'a> {
         let mut plan = self.plan(task, &queues);
         self.announce_kept(&plan, &queues);
         for _ in 0..MOST_ROUNDS {
-            let actions = self.steps(&plan);
-            if actions.is_empty() {
+            let steps = self.steps(&plan);
+            if steps.is_empty() {
                 break;
             }
             let failures = self.failures.len();
-            self.act(task, &plan, &queues, &actions);
+            self.act(task, &queues, &steps);
             if self.failures.len() == failures {
                 // Each step has seen that it came true.
-                actions.iter().for_each(|step| step.take_effect(&mut queues));
+                steps.iter().for_each(|step| report::take_effect(*step, &mut queues));
             } else {
                 queues = self.look(task)?;
             }
@@ -182,23 +180,20 @@ impl<'a> Executor<'a> {
 
     fn plan(&self, task: Task<'_>, queues: &[Queue]) -> Plan {
         let Task { entries, secrets } = task;
-        plan(&Problem { entries, queues, secrets, limit: self.limit, barred: &self.barred })
+        plan(&Problem { entries, queues, secrets, limit: self.limit, excluded: &self.excluded })
     }
 
     /// What is to be done, in this order. What failed once is not done again.
     fn steps(&self, plan: &Plan) -> Vec<Step> {
-        let of_entry = |apqn| plan.entry_of(apqn).unwrap_or_default();
-        let step = |action| match action {
-            Action::Unbind(apqn) if self.barred.contains(&Barred::Queue(apqn)) => None,
-            Action::Unbind(apqn) if self.probed.contains(&apqn) => Some(Step::Restore(apqn)),
-            Action::Unbind(apqn) => Some(Step::Release(apqn)),
-            Action::Bind(apqn) => Some(Step::Bind { apqn, entry: of_entry(apqn) }),
-            Action::Associate(apqn, index) => Some(Step::Associate { apqn, index, entry: of_entry(apqn) }),
+        let step = |step| match step {
+            Step::Unbind(apqn) if self.excluded.contains(&Excluded::Queue(apqn)) => None,
+            Step::Unbind(apqn) if self.probed.contains(&apqn) => Some(Step::Restore(apqn)),
+            step => Some(step),
         };
-        plan.actions.iter().copied().filter_map(step).collect()
+        plan.steps.iter().copied().filter_map(step).collect()
     }
 
-    fn report(mut self, plan: Plan, queues: Vec<Queue>, rehearsal: bool) -> Report {
+    fn report(mut self, plan: Plan, queues: Vec<Queue>, dry_run: bool) -> Report {
         if !plan.exact {
             self.note(&Note::NotExact);
         }
@@ -206,7 +201,7 @@ impl<'a> Executor<'a> {
             plan,
             queues,
             failures: self.failures,
-            rehearsal,
+            dry_run,
             unseen: self.unseen.len(),
             unreadable: self.unreadable,
         }
@@ -215,17 +210,25 @@ impl<'a> Executor<'a> {
     fn announce_kept(&mut self, plan: &Plan, queues: &[Queue]) {
         for (entry, assignment) in plan.assignments.iter().enumerate() {
             let Some(kept) = assignment.as_ref().ok().filter(|assignment| assignment.kept) else { continue };
-            let (apqn, mode) = with_mode(kept.queue, queues);
-            (self.watch)(Event::Step(Step::Keep { apqn, mode, entry }));
+            let (apqn, mode) = (kept.queue, mode_of(kept.queue, queues));
+            self.announce([Step::Keep { apqn, mode, entry }]);
         }
     }
 
     /// Unbinds again what this run has bound only to look at it, and has no use for.
     fn restore(&mut self, queues: &mut [Queue], announced: bool) {
-        let probed: Vec<_> = std::mem::take(&mut self.probed).into_iter().map(|apqn| (apqn, Mode::Ep11)).collect();
-        self.release(&probed, announced.then_some(Step::Restore));
-        let undone = probed.iter().filter(|(apqn, _)| !self.barred.contains(&Barred::Queue(*apqn)));
-        undone.for_each(|(apqn, _)| Step::Restore(*apqn).take_effect(queues));
+        let probed = std::mem::take(&mut self.probed);
+        let steps: Vec<_> = probed.into_iter().map(|apqn| (Step::Restore(apqn), Mode::Ep11)).collect();
+        if announced {
+            self.announce(steps.iter().map(|(step, _)| *step));
+        }
+        self.unbind(&steps);
+        let undone = steps.iter().filter(|(step, _)| !self.excluded.contains(&Excluded::Queue(step.queue())));
+        undone.for_each(|(step, _)| report::take_effect(*step, queues));
+    }
+
+    fn announce(&mut self, steps: impl IntoIterator<Item = Step>) {
+        steps.into_iter().for_each(|step| (self.watch)(Event::Step(step)));
     }
 }
 
@@ -244,6 +247,6 @@ fn trust(queue: &mut Queue, task: Task<'_>) {
     }
 }
 
-fn with_mode(apqn: Apqn, queues: &[Queue]) -> (Apqn, Mode) {
-    (apqn, queues.iter().find(|queue| queue.apqn == apqn).map_or(Mode::Ep11, |queue| queue.mode))
+fn mode_of(apqn: Apqn, queues: &[Queue]) -> Mode {
+    queues.iter().find(|queue| queue.apqn == apqn).map_or(Mode::Ep11, |queue| queue.mode)
 }

@@ -6,7 +6,7 @@ use uvtypes::SecretId;
 /// An entry of the configuration file: one queue that the guest wants to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name, for people; of an EP11 entry without an id also the name of its secret.
+    /// Name of the entry, for people; in an EP11 entry without a secret id also the name of its secret.
     pub name: Option<String>,
     /// The oldest generation of cards that will do.
     pub mingen: Option<Generation>,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use uvtypes::text::shown;
 
-/// Why something on the AP bus did not work.
+/// Error of an operation on the AP bus.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -143,7 +143,7 @@ pub enum Error {
     },
 }
 
-/// What became different.
+/// Property of a queue that changed while it was unbound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Another master key, or none.

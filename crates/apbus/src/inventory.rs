@@ -12,7 +12,7 @@ use std::path::Path;
 pub struct Inventory {
     /// All that could be read, by card and domain.
     pub queues: Vec<Queue>,
-    /// What is to be known beside.
+    /// Notes about cards and queues that cannot, or may not, be used.
     pub notes: Vec<Note>,
     /// Bound queues that are offline: they cannot be used, but count.
     pub offline: Vec<(Apqn, Mode)>,
@@ -47,10 +47,10 @@ pub enum Note {
     NotLookedAt {
         /// The queues.
         queues: Vec<Apqn>,
-        /// Whether a run that is no rehearsal unbinds others to look at them.
+        /// Whether a run that is no dry run unbinds other queues first, to look at these.
         later: bool,
     },
-    /// A queue in error that a run that is no rehearsal unbinds, to look at it.
+    /// A queue in error that a run that is no dry run unbinds, to look at it.
     NotMended(Apqn),
     /// There may be a better assignment than the one that was found in time.
     NotExact,
@@ -78,12 +78,15 @@ impl fmt::Display for Note {
                 let names: Vec<_> = queues.iter().take(8).map(ToString::to_string).collect();
                 let more = if queues.len() > names.len() { ", ..." } else { "" };
                 let remedy = if *later {
-                    "a run unbinds those that no entry wants first"
+                    "a run without '--dry-run' first unbinds those that no entry wants"
                 } else {
                     "no entry wants these, and 'pvapconfig --unbind' frees them"
                 };
                 let names = names.join(", ");
-                write!(f, "Warning: the master key of {names}{more} is not known, as all places are taken: {remedy}")
+                write!(
+                    f,
+                    "Warning: cannot read the master key of {names}{more}, as no more queues may be bound: {remedy}"
+                )
             }
             Self::NotMended(apqn) => write!(f, "Warning: APQN {apqn} is in error: a run unbinds it to look at it"),
             Self::NotExact => f.write_str(
@@ -100,7 +103,7 @@ impl Bus {
     /// [`Error::Read`] for the folder of all cards. What is wrong with a single card or queue is a [`Note`].
     pub fn inventory(&self) -> Result<Inventory, Error> {
         let mut inventory = Inventory::default();
-        for card in names(self.devices(), |name| text::card(name.strip_prefix("card")?))? {
+        for card in list_dir(self.devices(), |name| text::card(name.strip_prefix("card")?))? {
             self.read_card(card, &mut inventory);
         }
         Ok(inventory)
@@ -108,7 +111,7 @@ impl Bus {
 
     fn read_card(&self, card: u8, inventory: &mut Inventory) {
         let folder = self.card_folder(card);
-        let (mode, generation) = match twice(|| attribute::read(&folder.join("type"))) {
+        let (mode, generation) = match retry_once(|| attribute::read(&folder.join("type"))) {
             Ok(text) => match text::card_type(&text) {
                 Some(known) => known,
                 None => return inventory.notes.push(Note::CardType { card, text }),
@@ -117,7 +120,7 @@ impl Bus {
             Err(error) if error.is_gone() && !folder.exists() => return,
             Err(error) => return inventory.cannot_read(format!("card {card:02x}"), error),
         };
-        let apqns = match names(&folder, |name| name.parse::<Apqn>().ok().filter(|apqn| apqn.to_string() == name)) {
+        let apqns = match list_dir(&folder, |name| name.parse::<Apqn>().ok().filter(|apqn| apqn.to_string() == name)) {
             Ok(apqns) => apqns,
             Err(error) if error.is_gone() => return,
             Err(error) => return inventory.cannot_read(format!("card {card:02x}"), error),
@@ -169,7 +172,7 @@ impl Bus {
         generation: Generation,
         notes: &mut Vec<Note>,
     ) -> Result<Queue, Error> {
-        let online = twice(|| attribute::read(&self.queue_folder(apqn).join("online")));
+        let online = retry_once(|| attribute::read(&self.queue_folder(apqn).join("online")));
         let state = match online {
             Ok(text) if text == "1" => self.state(apqn, mode)?,
             Ok(_) => State::Offline,
@@ -208,7 +211,7 @@ impl Bus {
     /// [`Error::Read`], [`Error::Text`].
     pub fn state(&self, apqn: Apqn, mode: Mode) -> Result<State, Error> {
         let folder = self.queue_folder(apqn);
-        let functions = match twice(|| attribute::read(&folder.join("ap_functions"))) {
+        let functions = match retry_once(|| attribute::read(&folder.join("ap_functions"))) {
             Err(error) if error.errno() == Some(crate::error::errno::EIO) => return Ok(State::Broken),
             other => other?,
         };
@@ -233,7 +236,7 @@ impl Bus {
     /// [`Error::Read`], [`Error::Text`].
     pub(crate) fn association(&self, apqn: Apqn) -> Result<State, Error> {
         let path = self.queue_folder(apqn).join("se_associate");
-        let text = match twice(|| attribute::read(&path)) {
+        let text = match retry_once(|| attribute::read(&path)) {
             Err(error) if error.errno() == Some(crate::error::errno::EIO) => return Ok(State::Broken),
             other => other?,
         };
@@ -245,7 +248,7 @@ impl Bus {
     /// # Errors
     /// [`Error::Read`].
     pub(crate) fn master_key(&self, apqn: Apqn) -> Result<MasterKey, Error> {
-        let mkvps = twice(|| attribute::read(&self.queue_folder(apqn).join("mkvps")))?;
+        let mkvps = retry_once(|| attribute::read(&self.queue_folder(apqn).join("mkvps")))?;
         Ok(text::current_wrapping_key(&mkvps))
     }
 
@@ -254,7 +257,7 @@ impl Bus {
     /// # Errors
     /// [`Error::Read`].
     pub(crate) fn serial_number(&self, card: u8) -> Result<Option<SerialNumber>, Error> {
-        let text = twice(|| attribute::read(&self.card_folder(card).join("serialnr")))?;
+        let text = retry_once(|| attribute::read(&self.card_folder(card).join("serialnr")))?;
         Ok(text.trim().parse().ok())
     }
 }
@@ -272,7 +275,7 @@ impl Inventory {
 }
 
 /// An error of a read may be of the moment. A card that did not answer was waited for long enough.
-fn twice<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+fn retry_once<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     match read() {
         Err(error) if !matches!(error, Error::Silent { .. }) => read(),
         other => other,
@@ -280,7 +283,7 @@ fn twice<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
 }
 
 /// What the names in a folder say, in order; names that say nothing are left out.
-pub(crate) fn names<T: Ord>(folder: &Path, meaning: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Error> {
+pub(crate) fn list_dir<T: Ord>(folder: &Path, meaning: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Error> {
     let read = || -> io::Result<Vec<T>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(folder)? {

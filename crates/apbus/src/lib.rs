@@ -30,8 +30,8 @@ mod settings;
 
 pub use apqn::{Apqn, InvalidApqn};
 pub use bus::{Bindings, Bus};
-pub use clock::{Clock, timeout};
-pub use converge::{Event, Executor, Failure, Report, Step, Task};
+pub use clock::{Backoff, Clock, timeout};
+pub use converge::{Event, Executor, Failure, Report, Task};
 pub use entry::{Entry, Wanted};
 pub use error::{Change, Error};
 pub use generation::{Generation, InvalidGeneration};
@@ -39,6 +39,7 @@ pub use inventory::{Inventory, Note};
 pub use listing::{CardListing, DeviceListing, Functions, QueueListing};
 pub use mkvp::{InvalidMkvp, Mkvp};
 pub use operate::{Operator, Waiting};
+pub use plan::Step;
 pub use queue::{MasterKey, Mode, Queue, State};
 pub use secret::AssociationSecret;
 pub use serial::{InvalidSerialNumber, SerialNumber};

@@ -1,6 +1,6 @@
 //! Cards and queues as lszcrypt shows them: every attribute by itself, what is missing stays missing.
 
-use crate::inventory::names;
+use crate::inventory::list_dir;
 use crate::text::{self, BindState};
 use crate::{Apqn, Bus, Error, attribute};
 use std::fs;
@@ -9,43 +9,43 @@ use std::path::Path;
 /// A card and its queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardListing {
-    /// Its number.
+    /// Number of the card, 0 to 255.
     pub card: u8,
     /// `CEX8P`; none without a driver.
     pub kind: Option<String>,
     /// The compatible hardware type: 14 is CEX8.
     pub hwtype: Option<u32>,
-    /// How many requests it takes at a time.
+    /// Number of requests that the card takes at a time.
     pub depth: Option<u32>,
-    /// What it can do.
+    /// Functions of the card.
     pub functions: Option<Functions>,
     /// Bytes of the largest message that it takes.
     pub max_msg_size: Option<u64>,
-    /// What it has in common with queues.
+    /// Attributes that cards and queues have in common.
     pub device: DeviceListing,
-    /// Its queues, by number.
+    /// Queues of the card, by domain.
     pub queues: Vec<QueueListing>,
 }
 
 /// A queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueListing {
-    /// Its name.
+    /// Name of the queue.
     pub apqn: Apqn,
-    /// What it has in common with cards.
+    /// Attributes that cards and queues have in common.
     pub device: DeviceListing,
-    /// What it can do, with its SE bind state; none if that cannot be read.
+    /// Functions of the queue with its SE bind state; `None` if they cannot be read.
     pub functions: Option<Functions>,
 }
 
-/// What cards and queues have in common.
+/// Attributes that cards and queues have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceListing {
-    /// Whether it is configured.
+    /// Whether the device is configured.
     pub config: Option<bool>,
-    /// Whether it is check-stopped.
+    /// Whether the device is check-stopped.
     pub chkstop: Option<bool>,
-    /// Whether it is online.
+    /// Whether the device is online.
     pub online: Option<bool>,
     /// Requests so far.
     pub requests: Option<u64>,
@@ -123,7 +123,7 @@ impl Bus {
     /// # Errors
     /// [`Error::Read`] for the folder of all cards.
     pub fn listing(&self) -> Result<Vec<CardListing>, Error> {
-        let cards = names(self.devices(), |name| {
+        let cards = list_dir(self.devices(), |name| {
             text::card(name.strip_prefix("card")?).filter(|card| name == format!("card{card:02x}"))
         })?;
         Ok(cards.into_iter().map(|card| self.list_card(card)).collect())
@@ -138,7 +138,7 @@ impl Bus {
     fn list_card(&self, card: u8) -> CardListing {
         let folder = self.card_folder(card);
         // Taken away meanwhile: a card without queues.
-        let apqns = names(&folder, |name| name.parse::<Apqn>().ok().filter(|apqn| apqn.to_string() == name));
+        let apqns = list_dir(&folder, |name| name.parse::<Apqn>().ok().filter(|apqn| apqn.to_string() == name));
         let queues = apqns.unwrap_or_default().into_iter().map(|apqn| {
             let folder = self.queue_folder(apqn);
             QueueListing { apqn, device: DeviceListing::read(&folder), functions: functions(&folder) }

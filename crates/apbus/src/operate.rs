@@ -1,6 +1,6 @@
 //! Binding, unbinding and associating a queue, each to its end.
 
-use crate::clock::{Patience, timeout};
+use crate::clock::{Backoff, timeout};
 use crate::error::errno;
 use crate::{Apqn, Bus, Clock, Error, Mode, State, attribute};
 use std::time::Duration;
@@ -13,12 +13,12 @@ pub struct Operator<'a> {
     watch: &'a (dyn Fn(Waiting) + Sync),
 }
 
-/// What is being waited for.
+/// Progress of a wait for a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// The queue.
     pub apqn: Apqn,
-    /// What it shall become: `bound`, `unbound`, `associated`.
+    /// State that the queue shall reach: `bound`, `unbound`, `associated`.
     pub operation: &'static str,
     /// Since the wait began.
     pub waited: Duration,
@@ -64,28 +64,28 @@ impl<'a> Operator<'a> {
 
     fn bind_within(&self, apqn: Apqn, mode: Mode, reset: Duration) -> Result<(), Error> {
         const BOUND: &str = "bound";
-        let mut patience = Patience::new(self.clock, timeout::BIND);
+        let mut backoff = Backoff::new(self.clock, timeout::BIND);
         loop {
             match self.try_to_bind(apqn, mode)? {
                 Attempt::Done => break,
                 Attempt::Again(error) => {
                     // Busy passes; a refusal may be the end of a reset, or final.
-                    let passes = error.errno() == Some(errno::EBUSY) || patience.waited() < reset;
-                    if !passes || !patience.is_left() {
+                    let passes = error.errno() == Some(errno::EBUSY) || backoff.waited() < reset;
+                    if !passes || !backoff.is_left() {
                         return Err(error);
                     }
                 }
             }
-            self.pause(&mut patience, apqn, BOUND, timeout::BIND);
+            self.pause(&mut backoff, apqn, BOUND, timeout::BIND);
         }
         loop {
             // What it is associated with does not matter here, so it is asked as an accelerator would be.
             let state = self.bus.state(apqn, Mode::Accelerator)?;
             match state {
                 State::Bound => return Ok(()),
-                State::Unbound if patience.is_left() => self.pause(&mut patience, apqn, BOUND, timeout::BIND),
+                State::Unbound if backoff.is_left() => self.pause(&mut backoff, apqn, BOUND, timeout::BIND),
                 State::Unbound => {
-                    return Err(Error::TimeOut { apqn, operation: BOUND, state, waited: patience.waited() });
+                    return Err(Error::TimeOut { apqn, operation: BOUND, state, waited: backoff.waited() });
                 }
                 _ => return Err(Error::WrongState { apqn, state, operation: BOUND }),
             }
@@ -113,18 +113,18 @@ impl<'a> Operator<'a> {
     /// [`Error::Write`], [`Error::TimeOut`].
     pub fn unbind(&self, apqn: Apqn, mode: Mode) -> Result<State, Error> {
         const UNBOUND: &str = "unbound";
-        let mut patience = Patience::new(self.clock, timeout::UNBIND);
+        let mut backoff = Backoff::new(self.clock, timeout::UNBIND);
         loop {
             match self.write(apqn, "se_bind", "0") {
                 Ok(()) => break,
                 Err(error) if error.is_gone() && !self.bus.queue_folder(apqn).exists() => {
                     return Ok(State::Gone);
                 }
-                Err(error) if error.errno() == Some(errno::EBUSY) && patience.is_left() => {}
-                Err(_) if patience.waited() < timeout::RESET_BY_OTHERS => {}
+                Err(error) if error.errno() == Some(errno::EBUSY) && backoff.is_left() => {}
+                Err(_) if backoff.waited() < timeout::RESET_BY_OTHERS => {}
                 Err(error) => return Err(error),
             }
-            self.pause(&mut patience, apqn, UNBOUND, timeout::UNBIND);
+            self.pause(&mut backoff, apqn, UNBOUND, timeout::UNBIND);
         }
         loop {
             let state = match self.bus.state(apqn, mode) {
@@ -133,10 +133,10 @@ impl<'a> Operator<'a> {
                 Ok(state) => state,
                 Err(_) => State::Broken,
             };
-            if !patience.is_left() {
-                return Err(Error::TimeOut { apqn, operation: UNBOUND, state, waited: patience.waited() });
+            if !backoff.is_left() {
+                return Err(Error::TimeOut { apqn, operation: UNBOUND, state, waited: backoff.waited() });
             }
-            self.pause(&mut patience, apqn, UNBOUND, timeout::UNBIND);
+            self.pause(&mut backoff, apqn, UNBOUND, timeout::UNBIND);
         }
     }
 
@@ -147,10 +147,10 @@ impl<'a> Operator<'a> {
     /// [`Error::Write`] when it is refused, [`Error::AssociationFailed`], [`Error::OtherSecret`],
     /// [`Error::WrongState`] for a queue that is not bound, [`Error::TimeOut`].
     pub fn associate(&self, apqn: Apqn, index: u16) -> Result<(), Error> {
-        let mut patience = Patience::new(self.clock, timeout::ASSOCIATION);
+        let mut backoff = Backoff::new(self.clock, timeout::ASSOCIATION);
         while let Err(error) = self.write(apqn, "se_associate", &index.to_string()) {
             match error.errno() {
-                Some(errno::EBUSY) if patience.is_left() => {}
+                Some(errno::EBUSY) if backoff.is_left() => {}
                 Some(errno::EINVAL) => match self.bus.state(apqn, Mode::Ep11)? {
                     State::Pending | State::Associated(_) => break,
                     State::Bound => return Err(error),
@@ -158,9 +158,9 @@ impl<'a> Operator<'a> {
                 },
                 _ => return Err(error),
             }
-            self.pause(&mut patience, apqn, ASSOCIATED, timeout::ASSOCIATION);
+            self.pause(&mut backoff, apqn, ASSOCIATED, timeout::ASSOCIATION);
         }
-        match self.end_of_association(apqn, patience)? {
+        match self.end_of_association(apqn, backoff)? {
             (State::Associated(found), _) if found == index => Ok(()),
             (State::Associated(found), _) => Err(Error::OtherSecret { apqn, index, found }),
             (state @ State::Pending, waited) => Err(Error::TimeOut { apqn, operation: ASSOCIATED, state, waited }),
@@ -174,16 +174,16 @@ impl<'a> Operator<'a> {
     /// # Errors
     /// [`Error::Read`].
     pub fn settle(&self, apqn: Apqn) -> Result<State, Error> {
-        self.end_of_association(apqn, Patience::new(self.clock, timeout::ASSOCIATION)).map(|(state, _)| state)
+        self.end_of_association(apqn, Backoff::new(self.clock, timeout::ASSOCIATION)).map(|(state, _)| state)
     }
 
-    fn end_of_association(&self, apqn: Apqn, mut patience: Patience<'_>) -> Result<(State, Duration), Error> {
+    fn end_of_association(&self, apqn: Apqn, mut backoff: Backoff<'_>) -> Result<(State, Duration), Error> {
         loop {
             match self.bus.association(apqn)? {
-                State::Pending if patience.is_left() => {
-                    self.pause(&mut patience, apqn, ASSOCIATED, timeout::ASSOCIATION);
+                State::Pending if backoff.is_left() => {
+                    self.pause(&mut backoff, apqn, ASSOCIATED, timeout::ASSOCIATION);
                 }
-                state => return Ok((state, patience.waited())),
+                state => return Ok((state, backoff.waited())),
             }
         }
     }
@@ -192,9 +192,9 @@ impl<'a> Operator<'a> {
         attribute::write(&self.bus.queue_folder(apqn).join(name), value, self.clock)
     }
 
-    fn pause(&self, patience: &mut Patience<'_>, apqn: Apqn, operation: &'static str, limit: Duration) {
-        (self.watch)(Waiting { apqn, operation, waited: patience.waited(), limit });
-        patience.wait();
+    fn pause(&self, backoff: &mut Backoff<'_>, apqn: Apqn, operation: &'static str, limit: Duration) {
+        (self.watch)(Waiting { apqn, operation, waited: backoff.waited(), limit });
+        backoff.wait();
     }
 }
 

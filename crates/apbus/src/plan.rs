@@ -18,41 +18,41 @@
 //!
 //! The work is bounded for any input. See [`Plan::exact`] for what that means.
 
-mod actions;
+mod candidates;
 mod fit;
 mod matching;
-mod offers;
 mod places;
 mod reasons;
 mod search;
+mod steps;
 
-pub use actions::{Action, unbind_all};
-pub use reasons::{LeftOut, Obstacle, Unsatisfied};
+pub use reasons::{EntryUnserved, QueueUnused, UnusableReason};
+pub use steps::{Step, unbind_all};
 
 use crate::{Apqn, AssociationSecret, Entry, MasterKey, Mkvp, Mode, Queue};
-use fit::Ground;
-use offers::Offer;
+use candidates::Candidate;
+use fit::Instance;
 use std::collections::HashMap;
 
-/// What is wanted and what is there.
+/// Input of the planner: what is wanted, and what is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Problem<'a> {
-    /// What is wanted.
+    /// Entries to serve.
     pub entries: &'a [Entry],
-    /// What is there, in any order, each queue once.
+    /// Queues that there are, in any order, each once.
     pub queues: &'a [Queue],
     /// The association secrets of the ultravisor.
     pub secrets: &'a [AssociationSecret],
-    /// How many queues may be bound in the end: usually [`crate::MAX_QUEUES`], less those bound that are not among
+    /// Number of queues that may be bound in the end: usually [`crate::MAX_QUEUES`], less those bound that are not among
     /// [`Self::queues`].
     pub limit: usize,
-    /// What has been tried and did not work.
-    pub barred: &'a [Barred],
+    /// Attempts that failed, not to be planned again.
+    pub excluded: &'a [Excluded],
 }
 
-/// What has been tried and did not work.
+/// Attempt that failed, not to be planned again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Barred {
+pub enum Excluded {
     /// Binding this queue: no entry gets it.
     Queue(Apqn),
     /// Associating this queue with the secret of this index. Another index with the same id may do.
@@ -63,12 +63,12 @@ pub enum Barred {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// For each entry its queue, or why it has none.
-    pub assignments: Vec<Result<Assignment, Unsatisfied>>,
+    pub assignments: Vec<Result<Assignment, EntryUnserved>>,
     /// Every queue that no entry got, with the reason, in the order of their names.
-    pub left_out: Vec<(Apqn, LeftOut)>,
-    /// What is to be done, in this order. Nothing at all if no entry can be satisfied: a typing error in the
+    pub unused: Vec<(Apqn, QueueUnused)>,
+    /// Steps to take, in this order. None at all if no entry can be satisfied: a typing error in the
     /// configuration file must not take away the queues that are in use.
-    pub actions: Vec<Action>,
+    pub steps: Vec<Step>,
     /// Whether no better plan exists.
     ///
     /// Usually the planner knows. If secrets are used with several master keys *and* master keys with several secrets
@@ -92,20 +92,23 @@ pub struct Assignment {
     pub queue: Apqn,
     /// The index of the secret it is, or is to be, associated with. `None` for an accelerator.
     pub secret: Option<u16>,
-    /// Whether it is as it should be already.
+    /// Whether the queue is bound and associated as it should be already.
     pub kept: bool,
 }
 
 /// Finds the best assignment.
 pub fn plan(problem: &Problem<'_>) -> Plan {
-    let ground = Ground::new(problem);
-    let found = search::best(&offers::rows(&ground), ground.limit(), problem.entries.len());
-    let assign =
-        |offer: &Offer| Assignment { queue: ground.queue(offer.queue).apqn, secret: offer.secret, kept: offer.kept };
-    let assignments: Vec<_> = found.chosen.iter().map(|offer| offer.as_ref().map(assign)).collect();
-    let actions = actions::actions(&ground, &assignments);
-    let (assignments, left_out) = reasons::explain(&ground, &assignments);
-    Plan { assignments, left_out, actions, exact: found.exact }
+    let instance = Instance::new(problem);
+    let found = search::best(&candidates::rows(&instance), instance.limit(), problem.entries.len());
+    let assign = |candidate: &Candidate| Assignment {
+        queue: instance.queue(candidate.queue).apqn,
+        secret: candidate.secret,
+        kept: candidate.kept,
+    };
+    let assignments: Vec<_> = found.chosen.iter().map(|candidate| candidate.as_ref().map(assign)).collect();
+    let steps = steps::steps(&instance, &assignments);
+    let (assignments, unused) = reasons::explain(&instance, &assignments);
+    Plan { assignments, unused, steps, exact: found.exact }
 }
 
 /// EP11 queues of one card with the same master key, which the documents forbid: for each such key of each card its

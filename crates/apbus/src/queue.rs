@@ -3,7 +3,7 @@
 use crate::{Apqn, Generation, Mkvp, SerialNumber};
 use std::fmt;
 
-/// What a card, and so each of its queues, can do.
+/// Mode of a card, and so of each of its queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// Clear-key RSA and the like: `CEX8A`.
@@ -14,52 +14,52 @@ pub enum Mode {
     Ep11,
 }
 
-/// How far a queue is on its way to the guest.
+/// State of a queue on its way to the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// It can be bound.
+    /// The queue can be bound.
     Unbound,
-    /// It is bound to this guest: an accelerator is usable then, an EP11 queue can be associated.
+    /// The queue is bound to this guest: an accelerator is usable then, an EP11 queue can be associated.
     Bound,
-    /// It is bound, and an association, nobody knows with which secret, is running.
+    /// The queue is bound, and an association is running, nobody knows with which secret.
     Pending,
-    /// It is bound and associated with the secret of this index.
+    /// The queue is bound and associated with the secret of this index.
     Associated(u16),
     /// This guest may not use it.
     Illicit,
     /// The host has taken it away; the bus has not noticed yet.
     Gone,
-    /// It is taken out of use in this guest, or its card is.
+    /// The queue, or its card, is taken out of use in this guest.
     Offline,
-    /// It reports an error that an unbind clears.
+    /// The queue reports an error that an unbind clears.
     Broken,
 }
 
-/// What is known of the master key of an EP11 queue.
+/// Knowledge of the master key of an EP11 queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MasterKey {
     /// Nothing: it can be asked for only while the queue is bound.
     Unknown,
-    /// It has none.
+    /// The queue has no master key.
     None,
-    /// It has this one.
+    /// The queue has the master key with this verification pattern.
     Valid(Mkvp),
 }
 
 /// A queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Its name.
+    /// Name of the queue.
     pub apqn: Apqn,
-    /// Of its card.
+    /// Generation of the card.
     pub generation: Generation,
-    /// Of its card.
+    /// Mode of the card.
     pub mode: Mode,
-    /// How far it is.
+    /// State of the queue.
     pub state: State,
-    /// Of an EP11 queue. [`MasterKey::None`] of any other.
+    /// Master key of an EP11 queue; [`MasterKey::None`] for any other.
     pub master_key: MasterKey,
-    /// Of an EP11 card, of which a queue is bound.
+    /// Serial number of the card, known of an EP11 card of which a queue is bound.
     pub serialnr: Option<SerialNumber>,
 }
 

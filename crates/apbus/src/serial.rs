@@ -10,7 +10,7 @@ pub struct SerialNumber(String);
 /// A text that is no [`SerialNumber`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no serial number: wanted are 16 characters without white space, as 'cat /sys/devices/ap/card*/serialnr' prints them"
+    "'{0}' is no serial number: expected 16 characters without white space, as 'cat /sys/devices/ap/card*/serialnr' prints them"
 )]
 pub struct InvalidSerialNumber(String);
 

@@ -4,8 +4,9 @@
 //! Certificates and CRLs are alike on the outside (RFC 5280, 4.1 and 5.1): a sequence of what is signed, the algorithm and
 //! the signature. DER that cannot be read is a finding like any other, never a pass.
 
+use crate::serials::Serials;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
-use der::{Decode, Reader, SliceReader, Tag, TagNumber};
+use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber};
 use openssl::asn1::Asn1Object;
 use openssl::nid::Nid;
 
@@ -111,6 +112,8 @@ pub(crate) struct CrlFacts {
     pub(crate) unknown_critical: Option<String>,
     /// The key identifier of its issuer, if it names one.
     pub(crate) authority_key_id: Option<Vec<u8>>,
+    /// The serial numbers in its entries.
+    pub(crate) serials: Serials,
 }
 
 impl CrlFacts {
@@ -122,7 +125,7 @@ impl CrlFacts {
     fn decode(der: &[u8]) -> der::Result<Self> {
         const EXTENSIONS: Tag = context_specific(0);
         Signed::from_der(der)?.content.sequence(|reader| {
-            let mut facts = Self { unknown_critical: None, authority_key_id: None };
+            let mut facts = Self { unknown_critical: None, authority_key_id: None, serials: Serials::default() };
             if Tag::peek(reader)? == Tag::Integer {
                 AnyRef::decode(reader)?;
             }
@@ -141,18 +144,22 @@ impl CrlFacts {
     }
 
     fn read_entries(&mut self, entries: AnyRef<'_>) -> der::Result<()> {
-        entries.sequence(|reader| {
-            while !reader.is_finished() {
-                let extensions = reader.sequence(|entry: &mut SliceReader<'_>| {
-                    let (_serial, _since) = (AnyRef::decode(entry)?, AnyRef::decode(entry)?);
-                    Option::<AnyRef<'_>>::decode(entry).map(|found| found.map(|extensions| extensions.value()))
-                })?;
-                if let Some(extensions) = extensions {
-                    self.note_critical(&extension_list(extensions)?, &IN_ENTRY);
-                }
+        self.serials = Serials::with_room_for(entries.value().len());
+        let mut reader = SliceReader::new(entries.value())?;
+        while !reader.is_finished() {
+            let entry = AnyRef::decode(&mut reader)?;
+            entry.header().tag().assert_eq(Tag::Sequence)?;
+            let mut entry = SliceReader::new(entry.value())?;
+            let (serial, _since) = (AnyRef::decode(&mut entry)?, AnyRef::decode(&mut entry)?);
+            serial.header().tag().assert_eq(Tag::Integer)?;
+            self.serials.insert(serial.value());
+            if !entry.is_finished() {
+                let extensions = AnyRef::decode(&mut entry)?;
+                entry.finish()?;
+                self.note_critical(&extension_list(extensions.value())?, &IN_ENTRY);
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn read_extensions(&mut self, wrapped: AnyRef<'_>) -> der::Result<()> {
@@ -178,6 +185,13 @@ impl CrlFacts {
             self.unknown_critical = unknown_critical(extensions, known);
         }
     }
+}
+
+/// Bytes of the structure that `bytes` begins with; `None` when its header is not DER.
+pub(crate) fn length_of_first(bytes: &[u8]) -> Option<usize> {
+    let mut reader = SliceReader::new(bytes).ok()?;
+    let header = Header::decode(&mut reader).ok()?;
+    usize::try_from((reader.position() + header.length()).ok()?).ok()
 }
 
 /// The hash in the signature of a certificate or CRL, in words, if it has less than 112 bits of security or is unknown.

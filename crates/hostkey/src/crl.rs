@@ -4,13 +4,14 @@ use crate::asn1::{self, CrlFacts};
 use crate::error::NoUsableCrl;
 use crate::file::Sourced;
 use crate::name;
+use crate::serials::Serials;
 use openssl::asn1::Asn1TimeRef;
 use openssl::error::ErrorStack;
 use openssl::x509::{CrlStatus, X509, X509Crl, X509Name, X509Ref};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What the usable CRLs of an issuer say of a certificate.
+/// Status of a certificate, by the usable CRLs of its issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationStatus {
     /// Not revoked, says at least one.
@@ -21,14 +22,14 @@ pub enum RevocationStatus {
     Unknown(NoUsableCrl),
 }
 
-/// What a CRL is worth to a chain.
+/// Standing of a CRL: what it is worth to a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CrlStanding {
-    /// It is of an issuer in the chain, and every check of it held.
+    /// The CRL is of an issuer in the chain, and every check of it held.
     Usable,
-    /// It bears the name of an issuer in the chain, but cannot be used: why, as the rest of a sentence about it.
+    /// The CRL bears the name of an issuer in the chain, but cannot be used: why, as the rest of a sentence about it.
     Unusable(String),
-    /// It is of nobody in the chain.
+    /// The CRL is of nobody in the chain.
     Unrelated,
 }
 
@@ -39,12 +40,14 @@ pub struct Link {
     /// The names under which its key may have issued CRLs.
     names: Arc<[X509Name]>,
     usable: Vec<Sourced<Arc<X509Crl>>>,
+    /// The serial numbers that each of these may list.
+    serials: Vec<Arc<Serials>>,
     unusable: Vec<(String, String)>,
 }
 
 impl Link {
     pub(crate) fn new(certificate: Sourced<X509>, names: Vec<X509Name>) -> Self {
-        Self { certificate, names: names.into(), usable: Vec::new(), unusable: Vec::new() }
+        Self { certificate, names: names.into(), usable: Vec::new(), serials: Vec::new(), unusable: Vec::new() }
     }
 
     /// The certificate, and where it came from.
@@ -71,10 +74,12 @@ impl Link {
         if !self.names.iter().any(|name| name::same(name, crl.item.issuer_name())) {
             return Ok(CrlStanding::Unrelated);
         }
-        if let Some(reason) = self.fault(&crl.item, now)? {
-            return Ok(CrlStanding::Unusable(reason));
-        }
+        let serials = match self.judge(&crl.item, now)? {
+            Ok(serials) => serials,
+            Err(reason) => return Ok(CrlStanding::Unusable(reason)),
+        };
         self.usable.push(crl.clone());
+        self.serials.push(Arc::new(serials));
         Ok(CrlStanding::Usable)
     }
 
@@ -85,12 +90,11 @@ impl Link {
     /// Looks `certificate`, which this key issued, up in every usable CRL. One that lists it is enough, whatever newer
     /// or older ones say. `failures` says for addresses why no CRL could be had there.
     pub(crate) fn status(&self, certificate: &X509Ref, failures: &BTreeMap<String, String>) -> RevocationStatus {
-        for crl in &self.usable {
+        let serial = certificate.serial_number();
+        for (crl, _) in self.usable.iter().zip(&self.serials).filter(|(_, serials)| serials.may_have(serial)) {
             // "Removed from CRL" is for delta CRLs, which are not accepted: here it is a contradiction, and
             // the careful reading is that the certificate is not to be used.
-            if let CrlStatus::Revoked(entry) | CrlStatus::RemoveFromCrl(entry) =
-                crl.item.get_by_serial(certificate.serial_number())
-            {
+            if let CrlStatus::Revoked(entry) | CrlStatus::RemoveFromCrl(entry) = crl.item.get_by_serial(serial) {
                 let since = entry.revocation_date();
                 return RevocationStatus::Revoked(format!("since {since}, says the CRL in '{}'", crl.origin));
             }
@@ -108,42 +112,42 @@ impl Link {
         })
     }
 
-    /// Why a CRL under this key's name cannot be used.
-    fn fault(&self, crl: &X509Crl, now: &Asn1TimeRef) -> Result<Option<String>, ErrorStack> {
+    /// The serial numbers in a CRL under this key's name, or why it cannot be used.
+    fn judge(&self, crl: &X509Crl, now: &Asn1TimeRef) -> Result<Result<Serials, String>, ErrorStack> {
         let Some(next_update) = crl.next_update() else {
-            return Ok(Some("does not say until when it is valid".to_owned()));
+            return Ok(Err("does not say until when it is valid".to_owned()));
         };
         if crl.last_update() > now {
-            return Ok(Some(format!("is not valid before {}", crl.last_update())));
+            return Ok(Err(format!("is not valid before {}", crl.last_update())));
         }
         if next_update <= now {
-            return Ok(Some(format!("expired on {next_update}")));
+            return Ok(Err(format!("expired on {next_update}")));
         }
         let der = crl.to_der()?;
         let Some(facts) = CrlFacts::read(&der) else {
-            return Ok(Some("is not in DER, in which CRLs are signed".to_owned()));
+            return Ok(Err("is not in DER, in which CRLs are signed".to_owned()));
         };
         if let Some(extension) = facts.unknown_critical {
-            return Ok(Some(format!("has an unknown critical extension ({extension})")));
+            return Ok(Err(format!("has an unknown critical extension ({extension})")));
         }
         if let Some(hash) = asn1::weak_signature_hash(&der) {
-            return Ok(Some(format!("is signed with {hash}, which is too weak")));
+            return Ok(Err(format!("is signed with {hash}, which is too weak")));
         }
         let own_id = self.certificate.item.subject_key_id();
         if let (Some(stated), Some(own)) = (facts.authority_key_id, own_id) {
             if stated != own.as_slice() {
-                return Ok(Some("names another key as its issuer's".to_owned()));
+                return Ok(Err("names another key as its issuer's".to_owned()));
             }
         }
         let key = self.certificate.item.public_key()?;
         if !crl.verify(&key).unwrap_or(false) {
-            return Ok(Some("has a signature that does not hold".to_owned()));
+            return Ok(Err("has a signature that does not hold".to_owned()));
         }
-        Ok(None)
+        Ok(Ok(facts.serials))
     }
 }
 
-/// Where a certificate says that CRLs of its issuer can be had, in its order.
+/// Addresses at which a certificate says that CRLs of its issuer can be had, in its order.
 pub fn distribution_points(certificate: &X509Ref) -> Vec<String> {
     let points = certificate.crl_distribution_points();
     let names = points.iter().flatten().filter_map(|point| point.distpoint()?.fullname());

@@ -2,8 +2,10 @@
 
 use crate::{CertificateFile, Error};
 use openssl::bn::{BigNum, BigNumContext};
+use openssl::ec::EcKeyRef;
+use openssl::error::ErrorStack;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Public};
+use openssl::pkey::{HasPublic, PKey, Public};
 use openssl::x509::X509;
 use uvtypes::{COORDINATE_SIZE, HostKeyHash};
 
@@ -34,7 +36,7 @@ impl HostKeyDocument {
         Ok(document)
     }
 
-    /// How many further certificates the file had, which are not used.
+    /// Number of further certificates in the file, which are not used.
     pub fn ignored_certificates(&self) -> usize {
         self.ignored
     }
@@ -46,12 +48,7 @@ impl HostKeyDocument {
         if ec.group().curve_name() != Some(Nid::SECP521R1) {
             return Err(Error::NotP521 { found: key_name(&public) });
         }
-        let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
-        ec.public_key().affine_coordinates(ec.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
-        let mut coordinates = [0; 2 * COORDINATE_SIZE];
-        let (left, right) = coordinates.split_at_mut(COORDINATE_SIZE);
-        left.copy_from_slice(&x.to_vec_padded(COORDINATE_SIZE as i32)?);
-        right.copy_from_slice(&y.to_vec_padded(COORDINATE_SIZE as i32)?);
+        let coordinates = coordinates(&ec)?;
         let hash = HostKeyHash::sha256(openssl::sha::sha256(&coordinates));
         Ok(Self { certificate, key: HostKey { public, coordinates, hash }, ignored: 0 })
     }
@@ -61,7 +58,7 @@ impl HostKeyDocument {
         &self.certificate
     }
 
-    /// How requests name this key.
+    /// Hash by which requests and headers name this key.
     pub fn hash(&self) -> HostKeyHash {
         self.key.hash
     }
@@ -97,6 +94,21 @@ impl TrustedHostKey {
     pub fn hash(&self) -> HostKeyHash {
         self.0.hash
     }
+}
+
+/// The point of an EC P-521 key as requests have it: X then Y, each big-endian and padded on the left with zeros to 80
+/// bytes.
+///
+/// # Errors
+/// When OpenSSL refuses.
+pub fn coordinates<T: HasPublic>(key: &EcKeyRef<T>) -> Result<[u8; 2 * COORDINATE_SIZE], ErrorStack> {
+    let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
+    key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
+    let mut coordinates = [0; 2 * COORDINATE_SIZE];
+    let (left, right) = coordinates.split_at_mut(COORDINATE_SIZE);
+    left.copy_from_slice(&x.to_vec_padded(COORDINATE_SIZE as i32)?);
+    right.copy_from_slice(&y.to_vec_padded(COORDINATE_SIZE as i32)?);
+    Ok(coordinates)
 }
 
 fn key_name(key: &PKey<Public>) -> String {

@@ -2,7 +2,7 @@ use openssl::error::ErrorStack;
 use std::fmt;
 use uvtypes::text::shown;
 
-/// Why a host-key document, or what is needed to judge it, cannot be used.
+/// Reason why a host-key document, or what is needed to judge it, cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -148,14 +148,14 @@ pub enum Error {
     OpenSsl(#[from] ErrorStack),
 }
 
-/// Why no CRL of an issuer can be used.
+/// Reason why no CRL of an issuer can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoUsableCrl {
-    /// Whose CRL is wanted.
+    /// Name of the issuer whose CRL is needed.
     pub issuer: String,
     /// CRLs of that issuer that were given, and what is wrong with each.
     pub unusable: Vec<(String, String)>,
-    /// Where such a CRL can be had, and why it could not be had there, if that was tried.
+    /// Addresses of such a CRL, each with the reason why it could not be had there, if that was tried.
     pub distribution_points: Vec<(String, Option<String>)>,
 }
 

@@ -23,11 +23,12 @@ mod document;
 mod error;
 mod file;
 mod name;
+mod serials;
 mod verify;
 
 pub use chain::Chain;
 pub use crl::{CrlStanding, Link, RevocationStatus, distribution_points};
-pub use document::{HostKeyDocument, TrustedHostKey};
+pub use document::{HostKeyDocument, TrustedHostKey, coordinates};
 pub use error::{Error, NoUsableCrl};
 pub use file::{CertificateFile, PemBlock, PemKind, Sourced, pem_blocks};
 pub use verify::{Evidence, Roots, Verifier, is_signing_key, show_name};

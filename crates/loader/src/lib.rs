@@ -15,3 +15,11 @@ pub mod ebcdic;
 pub mod line;
 pub mod refusal;
 pub mod sccb;
+
+/// The program that asks for secure mode, of the README's table.
+#[cfg(feature = "binaries")]
+pub const STAGE3A: &[u8] = include_bytes!("../bin/stage3a.bin");
+
+/// The program that starts the kernel in secure mode, of the README's table.
+#[cfg(feature = "binaries")]
+pub const STAGE3B: &[u8] = include_bytes!("../bin/stage3b.bin");

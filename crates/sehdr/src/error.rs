@@ -1,6 +1,6 @@
 use std::io;
 
-/// Why there is no usable SE header.
+/// Reason why there is no usable SE header.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

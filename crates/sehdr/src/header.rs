@@ -9,7 +9,7 @@ use uvtypes::{COORDINATE_SIZE, HostKeyHash, KeySlot, KeySlotKind, Reader, flags}
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// What an SE header begins with.
+/// Magic: the first 8 bytes of an SE header.
 pub const MAGIC: [u8; 8] = *b"IBMSecEx";
 /// The only version there is.
 pub const VERSION_1: u32 = 0x100;
@@ -17,7 +17,7 @@ pub const VERSION_1: u32 = 0x100;
 pub const FIXED_SIZE: usize = size_of::<FixedPart>();
 /// The form of the key slots of a version 1 header.
 pub const KEY_SLOTS: KeySlotKind = KeySlotKind::P521;
-/// No header is larger: a larger size is a damaged or hostile file.
+/// Largest size of a header, in bytes: a larger one means a damaged or hostile file.
 pub const MAX_SIZE: u32 = 64 * 1024;
 
 const TAG_SIZE: usize = 16;
@@ -97,7 +97,7 @@ pub const FIELDS: &[Field] = &[
 
 const _: () = assert!(layout::end(FIELDS) == size_of::<FixedPart>());
 
-/// What identifies an image to the ultravisor: requests that carry these tags work for this image alone.
+/// Tags that identify an image to the ultravisor: requests that carry these tags work for this image alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootTags {
     /// Digest of the image's encrypted pages (PLD).
@@ -137,7 +137,7 @@ impl HeaderDraft<'_> {
         FIXED_SIZE + key_slots * KEY_SLOTS.size() + SECRETS_SIZE + TAG_SIZE
     }
 
-    /// What is authenticated: all before the encrypted part, which follows with 128 bytes and the tag.
+    /// Bytes that are authenticated: all before the encrypted part, which follows with 128 bytes and the tag.
     ///
     /// # Errors
     /// [`Error::KeySlots`] for a number of slots that no header has.
@@ -261,7 +261,7 @@ impl SeHeader {
         })
     }
 
-    /// What identifies the image.
+    /// Tags that identify the image.
     pub fn boot_tags(&self) -> &BootTags {
         &self.boot_tags
     }
@@ -306,7 +306,7 @@ impl SeHeader {
         self.fixed().customer_coordinates
     }
 
-    /// What is sealed in `bytes`, which this header was parsed from.
+    /// Sealed part of `bytes`, which this header was parsed from.
     ///
     /// # Errors
     /// [`Error::Wire`] when `bytes` are others, and shorter.

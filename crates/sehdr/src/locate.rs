@@ -16,7 +16,7 @@ pub const DEFAULT_COUNT: u64 = 4;
 /// Newer images say where their header is: 28 bytes at 0xc000, big-endian: magic 8, offset of the header 8,
 /// version 4, offset of the IPIB 8. Source: the image format of the Secure Execution boot tooling.
 pub const METADATA_OFFSET: u64 = 0xc000;
-/// What the metadata begins with.
+/// Magic: the first 8 bytes of the metadata.
 pub const METADATA_MAGIC: [u8; 8] = *b"SeImgLnx";
 /// The only version of the metadata there is.
 pub const METADATA_VERSION_1: u32 = 1;
@@ -24,7 +24,7 @@ pub const METADATA_VERSION_1: u32 = 1;
 /// The last page that is looked at when nobody says where to look.
 const LAST_PAGE: u64 = (1 << 20) / PAGE_SIZE;
 
-/// Where to look for a header.
+/// Places to look for a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Search {
     /// At the start of the file; where the image metadata says; on the usual pages; in the first MiB.
@@ -41,7 +41,7 @@ pub enum Search {
 /// A header as it stands in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Where it begins.
+    /// Offset of the header in the file, in bytes.
     pub offset: u64,
     /// The header, as long as it says it is.
     pub bytes: Vec<u8>,

@@ -6,7 +6,7 @@ use uvtypes::{Reader, SecretBox};
 /// Bytes of the encrypted part without optional items.
 pub const SECRETS_SIZE: usize = 128;
 
-/// What only the ultravisor reads in a header.
+/// Secrets of a header, which only the ultravisor reads.
 ///
 /// | offset | size | field |
 /// |---|---|---|
@@ -33,7 +33,7 @@ pub struct HeaderSecrets {
 }
 
 impl HeaderSecrets {
-    /// As they stand in a header before encryption.
+    /// Bytes of the secrets as they stand in a header before encryption.
     pub fn to_bytes(&self) -> SecretBox<[u8; SECRETS_SIZE]> {
         let mut bytes = SecretBox::zeros();
         let mut rest: &mut [u8] = bytes.expose_mut();

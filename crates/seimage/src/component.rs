@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Read;
 
-/// What a component is. The order is that of the image.
+/// Kind of a component. The order is that of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The Linux kernel.
@@ -19,6 +19,11 @@ pub enum Kind {
 impl Kind {
     /// All kinds, in the order of the image.
     pub const ALL: [Self; 4] = [Self::Kernel, Self::Ramdisk, Self::CommandLine, Self::Stage3b];
+
+    /// The kind of component that has tweaks with this first half, by the convention of those who make images.
+    pub fn of_prefix(prefix: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| u64::from(kind.prefix()) == prefix >> 48)
+    }
 
     /// The first two bytes of the component's tweaks: they grow with the addresses.
     pub(crate) const fn prefix(self) -> u16 {
@@ -44,9 +49,9 @@ impl fmt::Display for Kind {
 
 /// A component to put into an image.
 pub struct Component<'a> {
-    /// Its content.
+    /// Content of the component.
     pub source: Box<dyn Read + Send + 'a>,
-    /// How many bytes it must have, where that is known before it is read.
+    /// Number of bytes that the content must have, where that is known before it is read.
     pub size: Option<u64>,
     /// SHA-512 of what it must be, where keys were derived from that.
     pub digest: Option<[u8; 64]>,
@@ -58,7 +63,7 @@ impl<'a> Component<'a> {
         Self { source: Box::new(source), size: None, digest: None }
     }
 
-    /// The same, but other than `size` bytes are an error: the file changed while it was read.
+    /// This component with its size known: other than `size` bytes are an error, as the file changed while it was read.
     #[must_use]
     pub fn of_size(mut self, size: u64) -> Self {
         self.size = Some(size);

@@ -17,17 +17,17 @@ use zeroize::Zeroizing;
 /// All that an image is made of.
 #[derive(Debug)]
 pub struct Recipe<'a> {
-    /// What starts the guest.
+    /// Boot loader, which starts the guest.
     pub loader: &'a Loader,
     /// The machines that may run it, 95 at most.
     pub host_keys: &'a [TrustedHostKey],
-    /// Its keys.
+    /// Keys of the image.
     pub keys: ImageKeys,
     /// PCF, bit 0 being the most significant. With bit 35, the pages are not encrypted.
     pub plaintext_control_flags: u64,
     /// SCF, bit 0 being the most significant.
     pub secret_control_flags: u64,
-    /// Where the guest starts, if not in stage3b.
+    /// Address at which the guest starts, if not in stage3b.
     pub psw_address: Option<u64>,
     /// The kernel, which nobody looks into here: see [`crate::check_kernel`].
     pub kernel: Component<'a>,
@@ -37,14 +37,14 @@ pub struct Recipe<'a> {
     pub command_line: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// Where a component went.
+/// Place of a component in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
-    /// What it is.
+    /// Kind of the component.
     pub kind: Kind,
-    /// Its address, which is its offset in the file.
+    /// Address of the component, which is its offset in the file.
     pub address: u64,
-    /// Its bytes, without padding.
+    /// Size of the component in bytes, without padding.
     pub size: u64,
     /// The first half of its tweaks.
     pub prefix: u64,
@@ -53,19 +53,19 @@ pub struct Placed {
 /// An image that was written.
 #[derive(Clone, Debug)]
 pub struct Created {
-    /// Where the header is.
+    /// Offset of the SE header, in bytes.
     pub header: u64,
     /// Bytes of the header.
     pub header_size: u64,
     /// In the order of their addresses.
     pub components: Vec<Placed>,
-    /// Where the IPIB is.
+    /// Offset of the IPIB, in bytes.
     pub ipib: u64,
     /// Bytes of the file.
     pub size: u64,
     /// Pages of all components.
     pub pages: u64,
-    /// What identifies it.
+    /// Tags that identify the image.
     pub boot_tags: BootTags,
 }
 

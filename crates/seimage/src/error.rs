@@ -4,7 +4,7 @@ use std::io;
 
 pub(crate) type Field = &'static str;
 
-/// Why an image cannot be made, read or taken apart.
+/// Reason why an image cannot be made, read or taken apart.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -123,7 +123,7 @@ pub enum Error {
     NoComponent(Kind),
     /// The header is bad.
     #[error(transparent)]
-    Header(#[from] sehdr::Error),
+    Header(sehdr::Error),
     /// Key slots could not be made.
     #[error(transparent)]
     KeySlots(#[from] uvrequest::Error),
@@ -135,7 +135,17 @@ pub enum Error {
     OpenSsl(#[from] ErrorStack),
 }
 
-/// What of an image does not fit the rest of it.
+/// That the file cannot be read is no judgement of its header.
+impl From<sehdr::Error> for Error {
+    fn from(error: sehdr::Error) -> Self {
+        match error {
+            sehdr::Error::Io(error) => Self::Io(error),
+            other => Self::Header(other),
+        }
+    }
+}
+
+/// Part of an image that does not fit the rest of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Difference {

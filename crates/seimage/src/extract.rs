@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 /// A component: what it is, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// What it is.
+    /// Kind of the component.
     pub kind: Kind,
-    /// Its pages.
+    /// Pages of the component.
     pub component: IpibComponent,
-    /// Its bytes, without padding.
+    /// Size of the component in bytes, without padding.
     pub size: u64,
 }
 

@@ -9,7 +9,7 @@ use uvtypes::SecretBox;
 pub const PAGE_SIZE: u64 = 4096;
 pub(crate) const PAGE: usize = PAGE_SIZE as usize;
 
-/// How many pages `size` bytes take: an empty component takes one.
+/// Number of pages that `size` bytes take: an empty component takes one.
 pub const fn pages_of(size: u64) -> u64 {
     let pages = size.div_ceil(PAGE_SIZE);
     if pages == 0 { 1 } else { pages }

@@ -161,7 +161,7 @@ impl Command {
         1 << self as u8
     }
 
-    /// What it is called.
+    /// Name of the command.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Info => "info",

@@ -20,7 +20,7 @@ const LIST_PAGES: usize = 8;
 const ENTRIES_PER_PAGE: usize = (LIST_PAGE - SecretList::HEADER_SIZE) / SecretList::ENTRY_SIZE;
 const _: () = assert!(ENTRIES_PER_PAGE == 85);
 
-/// What a guest can ask the ultravisor for.
+/// Commands that a guest can give to the ultravisor.
 pub trait Ultravisor {
     /// Which commands there are.
     ///
@@ -84,7 +84,7 @@ impl Info {
     }
 }
 
-/// What an attestation is made of.
+/// Input of an attestation.
 #[derive(Clone, Copy, Debug)]
 pub struct AttestInput<'a> {
     /// The attestation request, 1 byte to 1 MiB.

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a command of the ultravisor did not do what it was asked for.
+/// Reason why a command of the ultravisor did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -33,5 +33,5 @@ pub use device::{AttestInput, Attested, Info, Ultravisor, UvDevice};
 pub use driver::{AttestCall, Driver};
 pub use error::Error;
 pub use ioctl::Kernel;
-pub use query::{Bits, Query, Side};
+pub use query::{Bits, SeStatus, UvInfo};
 pub use return_code::{REASONS, Reason, ReturnCode};

@@ -16,7 +16,7 @@ use uvtypes::text::shown;
 
 /// The folder with what the ultravisor says.
 #[derive(Clone, Debug)]
-pub struct Query {
+pub struct UvInfo {
     folder: PathBuf,
 }
 
@@ -24,37 +24,37 @@ pub struct Query {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bits(u64);
 
-/// Whose side of Secure Execution this is.
+/// Side of Secure Execution that a machine is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum SeStatus {
     /// A Secure Execution guest.
     Guest,
     /// A host of such guests.
     Host,
     /// Neither.
     None,
-    /// Both, which cannot be.
+    /// Guest and host at once, which cannot be.
     Both,
 }
 
-impl Query {
-    /// What the ultravisor says below `sysfs`, which is `/sys` but in tests. None where it says nothing at all.
-    pub fn below(sysfs: &Path) -> Option<Self> {
+impl UvInfo {
+    /// Opens what the ultravisor says below `sysfs`, which is `/sys` but in tests. `None` where it says nothing at all.
+    pub fn at_sysfs(sysfs: &Path) -> Option<Self> {
         let folder = sysfs.join("firmware/uv");
         folder.is_dir().then_some(Self { folder })
     }
 
-    /// Whose side this is.
+    /// Side of Secure Execution that this machine is on.
     ///
     /// # Errors
     /// [`Error::Query`].
-    pub fn side(&self) -> Result<Side, Error> {
+    pub fn se_status(&self) -> Result<SeStatus, Error> {
         let is = |name| Ok::<_, Error>(self.text(name)?.is_some_and(|text| text.starts_with('1')));
         Ok(match (is("prot_virt_guest")?, is("prot_virt_host")?) {
-            (true, false) => Side::Guest,
-            (false, true) => Side::Host,
-            (false, false) => Side::None,
-            (true, true) => Side::Both,
+            (true, false) => SeStatus::Guest,
+            (false, true) => SeStatus::Host,
+            (false, false) => SeStatus::None,
+            (true, true) => SeStatus::Both,
         })
     }
 
@@ -118,7 +118,7 @@ impl Bits {
         bit < 64 && self.0 >> (63 - bit) & 1 == 1
     }
 
-    /// Those that are on, from the left.
+    /// Numbers of the bits that are on, from the left.
     pub fn ones(self) -> impl Iterator<Item = u32> {
         (0..64).filter(move |bit| self.has(*bit))
     }
@@ -128,28 +128,28 @@ impl Bits {
 mod tests {
     use super::*;
 
-    fn query(files: &[(&str, &str)]) -> (tempfile::TempDir, Query) {
+    fn query(files: &[(&str, &str)]) -> (tempfile::TempDir, UvInfo) {
         let sysfs = tempfile::tempdir().unwrap();
         fs::create_dir_all(sysfs.path().join("firmware/uv/query")).unwrap();
         for (name, text) in files {
             fs::write(sysfs.path().join("firmware/uv").join(name), text).unwrap();
         }
-        let query = Query::below(sysfs.path()).unwrap();
+        let query = UvInfo::at_sysfs(sysfs.path()).unwrap();
         (sysfs, query)
     }
 
     #[test]
     fn tells_whose_side_this_is() {
         for (guest, host, side) in [
-            ("1\n", "0\n", Side::Guest),
-            ("0\n", "1\n", Side::Host),
-            ("0\n", "0\n", Side::None),
-            ("1\n", "1\n", Side::Both),
+            ("1\n", "0\n", SeStatus::Guest),
+            ("0\n", "1\n", SeStatus::Host),
+            ("0\n", "0\n", SeStatus::None),
+            ("1\n", "1\n", SeStatus::Both),
         ] {
             let (_sysfs, query) = query(&[("prot_virt_guest", guest), ("prot_virt_host", host)]);
-            assert_eq!(query.side().unwrap(), side);
+            assert_eq!(query.se_status().unwrap(), side);
         }
-        assert_eq!(query(&[]).1.side().unwrap(), Side::None);
+        assert_eq!(query(&[]).1.se_status().unwrap(), SeStatus::None);
     }
 
     #[test]

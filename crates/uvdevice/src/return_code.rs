@@ -19,7 +19,7 @@ pub struct Reason {
     pub command: Option<Command>,
     /// The return code.
     pub rc: u16,
-    /// What it means.
+    /// Meaning of the code.
     pub text: &'static str,
 }
 
@@ -39,7 +39,7 @@ impl ReturnCode {
         self.rc == Self::MORE_DATA.rc
     }
 
-    /// What the code means for `command`.
+    /// Meaning of the code for `command`.
     pub fn reason(self, command: Command) -> &'static str {
         REASONS
             .iter()

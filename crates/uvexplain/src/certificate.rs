@@ -1,13 +1,11 @@
 //! Certificates and certificate revocation lists, PEM or DER.
 
 use crate::report::{Field, FileKind, KnownHostKey, Report, Value};
-use hostkey::{HostKeyDocument, show_name};
+use hostkey::{HostKeyDocument, PemKind, pem_blocks, show_name};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::x509::{X509, X509Crl};
 
-const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
-const PEM_CRL: &[u8] = b"-----BEGIN X509 CRL-----";
 /// How many revoked serial numbers are shown.
 const SHOWN_SERIALS: usize = 20;
 
@@ -15,7 +13,8 @@ const SHOWN_SERIALS: usize = 20;
 pub(crate) fn explain(bytes: &[u8], known: &[KnownHostKey]) -> Option<Report> {
     let mut fields = Vec::new();
     let mut warnings = Vec::new();
-    let count = pem_blocks(bytes, PEM_CERTIFICATE).count() + pem_blocks(bytes, PEM_CRL).count();
+    let of_kind = |kind| pem_blocks(bytes).filter(move |block| block.kind == kind).map(|block| block.whole);
+    let count = of_kind(PemKind::Certificate).count() + of_kind(PemKind::Crl).count();
     if count == 0 {
         match (X509::from_der(bytes), X509Crl::from_der(bytes)) {
             (Ok(certificate), _) => describe(&mut fields, &mut warnings, "", certificate_fields(&certificate, known)),
@@ -23,23 +22,18 @@ pub(crate) fn explain(bytes: &[u8], known: &[KnownHostKey]) -> Option<Report> {
             _ => return None,
         }
     }
-    for (number, block) in pem_blocks(bytes, PEM_CERTIFICATE).enumerate() {
+    for (number, block) in of_kind(PemKind::Certificate).enumerate() {
         let prefix = if count > 1 { format!("certificate {}: ", number + 1) } else { String::new() };
-        let parsed = X509::from_pem(block).and_then(|certificate| certificate_fields(&certificate, known));
+        let parsed =
+            X509::from_pem(block.unwrap_or_default()).and_then(|certificate| certificate_fields(&certificate, known));
         describe(&mut fields, &mut warnings, &prefix, parsed);
     }
-    for (number, block) in pem_blocks(bytes, PEM_CRL).enumerate() {
+    for (number, block) in of_kind(PemKind::Crl).enumerate() {
         let prefix = if count > 1 { format!("CRL {}: ", number + 1) } else { String::new() };
-        let parsed = X509Crl::from_pem(block).and_then(|crl| crl_fields(&crl));
+        let parsed = X509Crl::from_pem(block.unwrap_or_default()).and_then(|crl| crl_fields(&crl));
         describe(&mut fields, &mut warnings, &prefix, parsed);
     }
     Some(Report { kind: FileKind::Certificates, size: bytes.len() as u64, fields, warnings })
-}
-
-/// What begins with `label`, up to the end of the file: OpenSSL reads the first block of it.
-fn pem_blocks<'a>(bytes: &'a [u8], label: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let starts = bytes.windows(label.len()).enumerate().filter(move |(_, window)| *window == label);
-    starts.filter_map(|(at, _)| bytes.get(at..))
 }
 
 type Facts = Vec<(&'static str, String)>;

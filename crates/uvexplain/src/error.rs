@@ -1,23 +1,23 @@
 use crate::Report;
 use std::io;
 
-/// Why a file cannot be explained, or not to its end.
+/// Reason why a file cannot be explained, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It is none of the kinds of file that are known.
+    /// The file is none of the kinds that are known.
     #[error(
         "it is none of: SE image, SE header, add-secret request, attestation request or exchange, \
          certificate, CRL, secret list, secret identity"
     )]
     Unknown,
-    /// It is larger than any file that is read as a whole.
+    /// The file is larger than any that is read as a whole.
     #[error("it is larger than {limit} bytes and no SE image")]
     TooLarge {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// It ends, or contradicts itself, inside a field.
+    /// The file ends, or contradicts itself, inside a field.
     #[error("it is a damaged {}", report.kind)]
     Broken {
         /// What could be explained.

@@ -8,13 +8,13 @@ use uvtypes::text::escaped;
 /// A file, explained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// What the file is.
+    /// Kind of the file.
     pub kind: FileKind,
     /// Bytes of the file.
     pub size: u64,
-    /// Its fields in the order of the file.
+    /// Fields in the order of the file.
     pub fields: Vec<Field>,
-    /// What is unusual about it.
+    /// Warnings about what is unusual in the file.
     pub warnings: Vec<String>,
 }
 
@@ -23,13 +23,13 @@ pub struct Report {
 pub struct Field {
     /// Byte in the file at which it begins; absent in text formats.
     pub offset: Option<usize>,
-    /// Its bytes; absent in text formats.
+    /// Size of the field in bytes; absent in text formats.
     pub size: Option<usize>,
-    /// Its name in the architecture's terms.
+    /// Name of the field in the architecture's terms.
     pub name: String,
-    /// Its value.
+    /// Value of the field.
     pub value: Value,
-    /// What the value means; empty when it speaks for itself.
+    /// Meaning of the value; empty when it speaks for itself.
     pub meaning: String,
 }
 
@@ -119,6 +119,6 @@ impl fmt::Display for FileKind {
 pub struct KnownHostKey {
     /// The hash by which key slots name the host key.
     pub hash: HostKeyHash,
-    /// What to call it, such as the name of its file.
+    /// Name of the host key, such as that of its file.
     pub name: String,
 }

@@ -1,7 +1,7 @@
 use openssl::error::ErrorStack;
 use uvtypes::ReadError;
 
-/// Why bytes are not a request, or not a file that carries one: their layout is wrong.
+/// Reason why bytes are not a request, or not a file that carries one: their layout is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -56,7 +56,7 @@ pub enum FormatError {
     Wire(#[from] ReadError),
 }
 
-/// Why a request cannot be built or verified: its layout, a rule, or OpenSSL.
+/// Reason why a request cannot be built or verified: its layout, a rule, or OpenSSL.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -57,12 +57,7 @@ impl CustomerKey {
 
     /// A chosen key makes a chosen request: for known answers in tests, and for [`CustomerKey::derive`].
     pub(crate) fn from_key(key: EcKey<Private>) -> Result<Self, ErrorStack> {
-        let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
-        key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
-        let mut coordinates = [0; 2 * COORDINATE_SIZE];
-        let (left, right) = coordinates.split_at_mut(COORDINATE_SIZE);
-        left.copy_from_slice(&x.to_vec_padded(COORDINATE_SIZE as i32)?);
-        right.copy_from_slice(&y.to_vec_padded(COORDINATE_SIZE as i32)?);
+        let coordinates = hostkey::coordinates(&key)?;
         Ok(Self { private: PKey::from_ec_key(key)?, coordinates })
     }
 
@@ -77,7 +72,9 @@ impl CustomerKey {
         if host_keys.is_empty() || host_keys.len() > HOST_KEYS_MAX {
             return Err(Error::HostKeyCount(host_keys.len()));
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(host_keys.len());
+        // To ask how many cores there are takes a dozen system calls; for one host key the answer does not matter.
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if host_keys.len() == 1 { 1 } else { cores().min(host_keys.len()) };
         let agree_all = |part: &[TrustedHostKey]| -> Result<Vec<Key>, ErrorStack> {
             part.iter().map(|host_key| agree(&self.private, host_key.public_key())).collect()
         };

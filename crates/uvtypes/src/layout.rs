@@ -14,11 +14,11 @@ pub struct Field {
     pub size: usize,
     /// The name of the field in the architecture's terms.
     pub name: &'static str,
-    /// What the bytes of the field are.
+    /// Kind of the field.
     pub kind: FieldKind,
 }
 
-/// What the bytes of a field are. Every number is big-endian.
+/// Kind of a field: what its bytes are. Every number is big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldKind {
@@ -28,6 +28,8 @@ pub enum FieldKind {
     Version,
     /// A number of 1, 2, 4 or 8 bytes.
     Number,
+    /// An address, or an offset in the file: a number that people read in hexadecimal digits.
+    Address,
     /// Flags, 8 bytes, with the table of their names.
     Flags(&'static [Flag]),
     /// The hash of a host key.
@@ -58,7 +60,7 @@ impl Field {
     }
 }
 
-/// Where the structure ends whose table this is: 0 for an empty table, and for one with a gap or an overlap in it.
+/// Offset at which the structure ends whose table this is: 0 for an empty table, and for one with a gap or an overlap in it.
 ///
 /// ```
 /// use uvtypes::layout::{Field, FieldKind, end};

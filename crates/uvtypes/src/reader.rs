@@ -11,7 +11,7 @@
 //! # Ok::<(), uvtypes::ReadError>(())
 //! ```
 
-/// Why bytes could not be read.
+/// Reason why bytes could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         self.offset
     }
 
-    /// What is left, without consuming it.
+    /// Bytes that are left, without consuming them.
     pub fn rest(&self) -> &'a [u8] {
         self.input.get(self.offset..).unwrap_or_default()
     }

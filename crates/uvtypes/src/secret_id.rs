@@ -4,7 +4,7 @@ use crate::hexadecimal::{self, InvalidHex, shown_as_hex};
 use sha2::{Digest, Sha256};
 use std::str::FromStr;
 
-/// What a secret is found by in the guest: 32 bytes, the SHA-256 of a name or the name itself filled with zeros.
+/// Id by which a secret is found in the guest: 32 bytes, the SHA-256 of a name or the name itself filled with zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SecretId(pub [u8; 32]);
 

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// What a secret is to the ultravisor: the number in requests and lists.
+/// Kind of a secret, as the ultravisor counts it: the number in requests and lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SecretKind(pub u16);
 
-/// What becomes of a secret in the guest.
+/// Use of a secret: what becomes of it in the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretUse {
     /// The secret is never in the store: the request alone has this kind. The words say what such a request does.
@@ -17,7 +17,7 @@ pub enum SecretUse {
     Retrievable(RetrievableType),
 }
 
-/// What a row of [`SecretKind::TABLE`] says of a kind.
+/// Row of [`SecretKind::TABLE`]: all that is known of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KindRow {
     /// The kind.
@@ -26,7 +26,7 @@ pub struct KindRow {
     pub name: &'static str,
     /// The name that `pvinfo` shows; it is that of s390-tools.
     pub title: &'static str,
-    /// What becomes of the secret.
+    /// Use of the secret.
     pub used: SecretUse,
     /// Bytes of the secret as the ultravisor stores it; `None` if they depend on the secret.
     pub stored_size: Option<usize>,
@@ -74,7 +74,7 @@ impl SecretKind {
         row(0x16, "Update-CCK", "Update-CCK", SecretUse::NotStored("update of the CCK"), Some(32)),
     ];
 
-    /// What is known of this kind; `None` for a number that is in no row of [`SecretKind::TABLE`].
+    /// Row of this kind; `None` for a number that is in no row of [`SecretKind::TABLE`].
     pub fn row(self) -> Option<&'static KindRow> {
         Self::TABLE.iter().find(|row| row.kind == self)
     }

@@ -3,7 +3,7 @@
 use crate::layout::{self, Field, FieldKind};
 use crate::{ReadError, Reader, SecretId, SecretKind};
 
-/// What the store holds, or as much of it as the buffer did.
+/// List of the secrets in the store, or as much of it as the buffer held.
 ///
 /// | offset | size | field |
 /// |---|---|---|
@@ -38,7 +38,7 @@ pub struct SecretList {
 pub struct ListedSecret {
     /// The number by which commands name the secret.
     pub index: u16,
-    /// What the secret is.
+    /// Kind of the secret.
     pub kind: SecretKind,
     /// Bytes that a retrieval gives.
     pub length: u32,
@@ -46,7 +46,7 @@ pub struct ListedSecret {
     pub id: SecretId,
 }
 
-/// Why bytes are not a list of secrets.
+/// Reason why bytes are not a list of secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretListError {

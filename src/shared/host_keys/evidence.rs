@@ -9,6 +9,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use uvtypes::text::shown_path;
 
 /// No certificate file is larger; a CRL may be.
@@ -58,12 +59,17 @@ pub(crate) fn load_document(path: &Path) -> anyhow::Result<HostKeyDocument> {
 fn load_certificates(path: &Path, what: &str, limit: usize) -> anyhow::Result<CertificateFile> {
     let cannot = || format!("Cannot read {what} at '{}'", shown_path(path));
     // Not as files are read that may hold a secret: wiping a CRL of 100,000 entries takes its time.
-    let mut bytes = Vec::new();
-    input::open(path, what)?.take(limit as u64 + 1).read_to_end(&mut bytes).with_context(cannot)?;
+    let file = input::open(path, what)?;
+    let size = file.metadata().map_or(0, |found| found.len());
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(limit).min(limit) + 1);
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).with_context(cannot)?;
     if bytes.len() > limit {
         return Err(anyhow!("it is larger than {limit} bytes").context(cannot()));
     }
-    CertificateFile::parse(&bytes).map_err(|error| unusable(path, &format!("{what} file"), error))
+    let file = CertificateFile::parse(&bytes).map_err(|error| unusable(path, &format!("{what} file"), error))?;
+    // Never freed: entry by entry, that takes a fourth as long as parsing, at the end of a process that ends anyway.
+    file.crls.iter().for_each(|crl| std::mem::forget(Arc::clone(crl)));
+    Ok(file)
 }
 
 /// The file in `SSL_CERT_FILE`, which OpenSSL opens again by its name: a pipe would keep it waiting for ever. That there is

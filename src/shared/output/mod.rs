@@ -25,6 +25,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use turn::Folders;
+pub(crate) use turn::{Locked, lock_at_once};
 use zeroize::Zeroizing;
 
 /// Who may read an output.
@@ -170,9 +171,8 @@ impl Outputs {
                     if let Err(old) = done.keep() {
                         let (shown, old) = (shown.display(), old.display());
                         // Also for those who want to hear nothing: it may be a key.
-                        system.complain(&format!(
-                            "Note: what '{shown}' was before could not be removed: it is '{old}'\n"
-                        ));
+                        system
+                            .eprint(&format!("Note: what '{shown}' was before could not be removed: it is '{old}'\n"));
                     }
                 }
                 Ok(())

@@ -125,7 +125,7 @@ impl NewFile {
             return Ok((name, new));
         }
         let make = |path: &Path| link(&self.file, path);
-        match tempfile::Builder::new().prefix(&prefix(target)).make_in(folder_of(target), make).map_err(plain) {
+        match tempfile::Builder::new().prefix(&prefix(target)).make_in(folder_of(target), make).map_err(os_error_only) {
             Ok(named) => Ok((named.into_temp_path(), new)),
             Err(error) if cannot_link(&error) => {
                 let name = copy_beside(&self.file, target)?;
@@ -194,7 +194,7 @@ fn unnamed(folder: &Path, mode: u32) -> io::Result<File> {
 fn named(target: &Path, mode: u32) -> io::Result<NewFile> {
     let mode = Permissions::from_mode(mode);
     let made = tempfile::Builder::new().prefix(&prefix(target)).permissions(mode).tempfile_in(folder_of(target));
-    let made = made.map_err(plain)?;
+    let made = made.map_err(os_error_only)?;
     let (file, name) = made.into_parts();
     Ok(NewFile { file, name: Some(name) })
 }
@@ -269,7 +269,7 @@ fn cannot_link(error: &io::Error) -> bool {
 }
 
 /// Without the name of the temporary file, which is none of the user's.
-fn plain(error: io::Error) -> io::Error {
+fn os_error_only(error: io::Error) -> io::Error {
     error.raw_os_error().map_or(error, io::Error::from_raw_os_error)
 }
 

@@ -97,7 +97,7 @@ pub(super) fn run(
     let devices = match checked {
         Ok(devices) => devices,
         Err(error) if error.is::<NoDevice>() => {
-            system.complain(&format!("chzcrypt: {error}\n"));
+            system.eprint(&format!("chzcrypt: {error}\n"));
             return Ok(Outcome::Failed);
         }
         Err(error) => return refuse(system, &error),
@@ -109,7 +109,7 @@ pub(super) fn run(
             (Setting::Configured { on, .. }, Device::Card(card)) => {
                 if bus.is_configured(card) == Some(*on) {
                     let state = if *on { "on" } else { "off" };
-                    system.complain(&format!("chzcrypt: Warning - device {device} is already config {state}.\n"));
+                    system.eprint(&format!("chzcrypt: Warning - device {device} is already config {state}.\n"));
                     continue;
                 }
                 (bus.set_configured(card, *on, &clock), if *on { "config on" } else { "config off" })

@@ -33,7 +33,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Format::Json => system.print_json(&(serde_json::to_string_pretty(&verdict)? + "\n"))?,
         Format::Text => {
             let Verdict { file, entries, errors, warnings, .. } = &verdict;
-            errors.iter().for_each(|error| system.complain(&format!("error: {}\n", escaped(&error.to_string()))));
+            errors.iter().for_each(|error| system.eprint(&format!("error: {}\n", escaped(&error.to_string()))));
             warnings.iter().for_each(|warning| system.warn(&format!("Warning: {file}: {warning}")));
             if verdict.valid {
                 let noun = if *entries == 1 { "entry" } else { "entries" };

@@ -1,11 +1,12 @@
 //! What the guest must have before its queues can be configured.
 
-use super::narrator::Narrator;
-use crate::shared::system::System;
+use super::reporter::Reporter;
+use crate::shared::system::{UvOpener, is_guest};
 use anyhow::{Context, bail};
-use apbus::{AssociationSecret, Bus, Clock};
+use apbus::{AssociationSecret, Backoff, Bus, Clock};
+use std::path::Path;
 use std::time::Duration;
-use uvdevice::Query;
+use uvdevice::UvInfo;
 use uvtypes::SecretKind;
 use uvtypes::flags::facilities;
 
@@ -13,11 +14,11 @@ use uvtypes::flags::facilities;
 const BINDINGS_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Is this a guest whose ultravisor lists secrets?
-pub(super) fn check(system: &System) -> anyhow::Result<()> {
-    if !system.is_guest() {
+pub(super) fn check(root: &Path) -> anyhow::Result<()> {
+    if !is_guest(root) {
         bail!("this is not a SE guest: queues are bound from within a Secure Execution guest");
     }
-    let known = match Query::below(&system.root.join("sys")) {
+    let known = match UvInfo::at_sysfs(&root.join("sys")) {
         Some(query) => query.bits("facilities").context("Failure parsing UV facilities entry")?,
         None => None,
     };
@@ -30,30 +31,31 @@ pub(super) fn check(system: &System) -> anyhow::Result<()> {
 }
 
 /// The secrets that queues can be associated with.
-pub(super) fn association_secrets(narrator: &mut Narrator<'_>) -> anyhow::Result<Vec<AssociationSecret>> {
-    let list = (narrator.system.uv)()?.list_secrets()?;
+pub(super) fn association_secrets(
+    uv: &UvOpener,
+    reporter: &mut Reporter<'_>,
+) -> anyhow::Result<Vec<AssociationSecret>> {
+    let list = uv()?.list_secrets()?;
     if list.is_cut() {
-        narrator.note("Warning: the ultravisor has more secrets than the uvdevice of this kernel can list");
+        reporter.warning("Warning: the ultravisor has more secrets than the uvdevice of this kernel can list");
     }
     let association = list.secrets.iter().filter(|secret| secret.kind == SecretKind::ASSOCIATION);
     Ok(association.map(|secret| AssociationSecret { id: secret.id, index: secret.index }).collect())
 }
 
 /// Waits until every queue has its driver; without end would be too long.
-pub(super) fn wait_for_bindings(bus: &Bus, clock: &dyn Clock, narrator: &mut Narrator<'_>) -> Result<(), apbus::Error> {
-    const LONGEST: Duration = Duration::from_millis(200);
+pub(super) fn wait_for_bindings(bus: &Bus, clock: &dyn Clock, reporter: &mut Reporter<'_>) -> Result<(), apbus::Error> {
     const REMINDER: Duration = Duration::from_secs(5);
-    let mut pause = Duration::from_millis(1);
     let mut reminded = Duration::ZERO;
-    let began = clock.elapsed();
+    let mut backoff = Backoff::new(clock, BINDINGS_TIMEOUT);
     loop {
         let bindings = bus.bindings()?;
-        let waited = clock.elapsed().saturating_sub(began);
+        let waited = backoff.waited();
         if bindings.are_complete() {
             return Ok(());
         }
-        if waited >= BINDINGS_TIMEOUT {
-            narrator.note(&format!(
+        if !backoff.is_left() {
+            reporter.warning(&format!(
                 "Warning: only {} of the AP bus devices have a driver after {} s; going on with these",
                 bindings.text,
                 waited.as_secs()
@@ -62,21 +64,18 @@ pub(super) fn wait_for_bindings(bus: &Bus, clock: &dyn Clock, narrator: &mut Nar
         }
         if waited - reminded >= REMINDER {
             reminded = waited;
-            narrator.remind(&format!("Waiting for AP bus bindings complete ({}).", bindings.text));
+            reporter.notice(&format!("Waiting for AP bus bindings complete ({}).", bindings.text));
         }
-        clock.sleep(pause);
-        pause = (pause * 2).min(LONGEST);
+        backoff.wait();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::pvapconfig::Arguments;
-    use clap::Parser;
-    use std::cell::Cell;
+    use crate::shared::cli::Format;
+    use crate::tools::pvapconfig::reporter::Style;
     use std::fs;
-    use std::io;
     use std::sync::Mutex;
 
     /// Time that passes only when somebody waits.
@@ -95,31 +94,24 @@ mod tests {
 
     #[test]
     fn gives_the_bus_ninety_seconds_and_goes_on_with_what_it_has() {
-        thread_local!(static SAID: Cell<usize> = const { Cell::new(0) });
-        struct Count;
-        impl io::Write for Count {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                SAID.set(SAID.get() + String::from_utf8_lossy(bytes).matches("(2/3)").count());
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let sysfs = tempfile::tempdir().unwrap();
         fs::create_dir_all(sysfs.path().join("bus/ap")).unwrap();
         fs::write(sysfs.path().join("bus/ap/bindings"), "2/3\n").unwrap();
         let bus = Bus::open(sysfs.path()).unwrap();
-        let args = Arguments::parse_from(["pvapconfig"]);
-        let mut system = System::new(Box::new(io::empty()), Box::new(Count), Box::new(io::sink()));
+        let style = Style { format: Format::Text, verbose: false, dry_run: false, shows_waits: false };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut reporter = Reporter::new(style, &mut out, &mut err);
         let clock = Patient::default();
-        wait_for_bindings(&bus, &clock, &mut Narrator::new(&args, &mut system)).unwrap();
+        wait_for_bindings(&bus, &clock, &mut reporter).unwrap();
         let waited = clock.elapsed();
         assert!(waited >= BINDINGS_TIMEOUT && waited < BINDINGS_TIMEOUT + Duration::from_secs(1), "{waited:?}");
-        assert_eq!(SAID.get(), 17, "a reminder every five seconds");
 
         fs::write(sysfs.path().join("bus/ap/bindings"), "3/3 (complete)\n").unwrap();
-        wait_for_bindings(&bus, &clock, &mut Narrator::new(&args, &mut system)).unwrap();
+        wait_for_bindings(&bus, &clock, &mut reporter).unwrap();
         assert_eq!(clock.elapsed(), waited);
+        let said = String::from_utf8(out).unwrap();
+        assert_eq!(said.matches("(2/3)").count(), 17, "a reminder every five seconds: {said}");
+        let warned = String::from_utf8(err).unwrap();
+        assert!(warned.contains("only 2/3 of the AP bus devices have a driver after 90 s"), "{warned}");
     }
 }

@@ -82,10 +82,10 @@ pub(super) fn report(
         secret_index: planned.as_ref().ok().and_then(|assignment| assignment.secret),
         reason: planned.as_ref().err().map(ToString::to_string),
     });
-    let left_out: BTreeMap<_, _> = plan.left_out.iter().map(|(apqn, reason)| (*apqn, reason)).collect();
+    let unused: BTreeMap<_, _> = plan.unused.iter().map(|(apqn, reason)| (*apqn, reason)).collect();
     let queues = report.queues.iter().map(|queue| JsonQueue {
         entry: plan.entry_of(queue.apqn).map(|entry| entry + 1),
-        left_out: left_out.get(&queue.apqn).map(ToString::to_string),
+        left_out: unused.get(&queue.apqn).map(ToString::to_string),
         ..JsonQueue::from(queue)
     });
     let failures = report.failures.iter().map(|failure| JsonFailure {
@@ -94,7 +94,7 @@ pub(super) fn report(
         not_undone: failure.not_undone.as_ref().map(apbus::Error::chain),
     });
     let object = JsonReport {
-        dry_run: report.rehearsal,
+        dry_run: report.dry_run,
         status,
         satisfied: report.satisfied(),
         entries: planned.collect(),
@@ -155,7 +155,7 @@ impl From<&Step> for JsonStep {
         let (action, apqn, secret_index, entry) = match *step {
             Step::Keep { apqn, entry, .. } => ("keep", apqn, None, Some(entry)),
             Step::Probe(apqn) => ("probe", apqn, None, None),
-            Step::Release(apqn) => ("unbind", apqn, None, None),
+            Step::Unbind(apqn) => ("unbind", apqn, None, None),
             Step::Restore(apqn) => ("restore", apqn, None, None),
             Step::Bind { apqn, entry } => ("bind", apqn, None, Some(entry)),
             Step::Associate { apqn, index, entry } => ("associate", apqn, Some(index), Some(entry)),

@@ -5,7 +5,6 @@
 //! `/run/lock` is the lock. That file is there, too, as long as this runs; but everybody may write to that folder on
 //! some distributions, so nothing there stops a run but the id of a living pvapconfig of this user's.
 
-use crate::shared::system::System;
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -37,14 +36,15 @@ struct Reference {
 }
 
 impl Lock {
-    pub(super) fn take(system: &System) -> anyhow::Result<Self> {
-        let folder = system.root.join(FOLDER);
+    /// Takes both locks below `root`.
+    pub(super) fn take(root: &Path) -> anyhow::Result<Self> {
+        let folder = root.join(FOLDER);
         let path = folder.join(FILE);
         let cannot = || format!("Failure trying to create lock file {}", path.display());
         make_private(&folder).with_context(cannot)?;
         let file = open(&path).with_context(cannot)?;
         lock(&file, &path)?;
-        let reference = Reference::take(&system.root.join(REFERENCE))?;
+        let reference = Reference::take(&root.join(REFERENCE))?;
         Ok(Self { _file: file, reference })
     }
 }

@@ -4,7 +4,7 @@ mod check;
 mod guest;
 mod json;
 mod lock;
-mod narrator;
+mod reporter;
 mod status;
 
 use crate::shared::cli::{self, Format};
@@ -12,11 +12,11 @@ use crate::shared::clock::Monotonic;
 use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use anyhow::anyhow;
-use apbus::{Bus, Entry, Event, Executor, Report, Task, Wanted};
+use apbus::{Bus, Event, Executor, Report, Task, Wanted};
 use clap::builder::OsStringValueParser;
 use clap::{CommandFactory, Parser};
 use lock::Lock;
-use narrator::Narrator;
+use reporter::{Reporter, Style};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use uvtypes::text::shown;
@@ -101,81 +101,76 @@ impl Arguments {
         given.unwrap_or(Path::new(DEFAULT_CONFIG))
     }
 
-    /// Progress is for people who asked for it. In JSON everything is in the object.
-    fn is_chatty(&self) -> bool {
-        self.verbose && self.format == Format::Text
+    fn style(&self, system: &System) -> Style {
+        let Self { format, verbose, dry_run, .. } = *self;
+        Style { format, verbose, dry_run, shows_waits: system.stderr_is_terminal }
     }
 }
 
 fn configure(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
-    let mut narrator = Narrator::new(args, system);
-    narrator.progress("Checking AP bus support and facilities...");
-    let bus = Bus::open(&narrator.system.root.join("sys"))?;
+    let mut reporter = Reporter::new(args.style(system), &mut system.stdout, &mut system.stderr);
+    reporter.verbose("Checking AP bus support and facilities...");
+    let bus = Bus::open(&system.root.join("sys"))?;
     bus.check_secure_binding()?;
-    narrator.progress("AP bus support and facilities are ok.");
-    narrator.progress("Checking UV support and environment...");
-    guest::check(narrator.system)?;
-    narrator.progress("UV support and environment is ok.");
+    reporter.verbose("AP bus support and facilities are ok.");
+    reporter.verbose("Checking UV support and environment...");
+    guest::check(&system.root)?;
+    reporter.verbose("UV support and environment is ok.");
     if args.unbind {
-        let _lock = Lock::take(narrator.system)?;
-        return execute(args, &bus, None, &mut narrator);
+        let _lock = Lock::take(&system.root)?;
+        return execute(args, &bus, None, &mut reporter);
     }
 
     let path = shown(&args.config().to_string_lossy());
-    narrator.progress(&format!("Reading AP configuration entries from file '{path}'..."));
+    reporter.verbose(&format!("Reading AP configuration entries from file '{path}'..."));
     let config = match check::read(args.config()) {
         Ok(config) => config,
         Err(mut problems) => {
             let last = problems.pop().unwrap_or_default();
-            problems.iter().for_each(|problem| narrator.warn(&format!("error: {problem}")));
+            problems.iter().for_each(|problem| reporter.complaint(&format!("error: {problem}")));
             return Err(anyhow!(last).into());
         }
     };
-    config.warnings.iter().for_each(|warning| narrator.note(&format!("Warning: {warning}")));
-    narrator.progress(&format!("Found {} AP configuration entries.", config.entries.len()));
+    config.warnings.iter().for_each(|warning| reporter.warning(&format!("Warning: {warning}")));
+    reporter.verbose(&format!("Found {} AP configuration entries.", config.entries.len()));
     if config.entries.is_empty() {
-        narrator.remind(&format!("No AP configuration entries in config file '{path}': Nothing to do."));
-        narrator.conclude_nothing()?;
+        reporter.notice(&format!("No AP configuration entries in config file '{path}': Nothing to do."));
+        reporter.finish_without_work()?;
         return Ok(Outcome::Done);
     }
-    narrator.entries.clone_from(&config.entries);
-    let _lock = Lock::take(narrator.system)?;
-    execute(args, &bus, Some(&config.entries), &mut narrator)
+    reporter.entries.clone_from(&config.entries);
+    let _lock = Lock::take(&system.root)?;
+    reporter.verbose("Fetching list of secrets from UV...");
+    let secrets = guest::association_secrets(&system.uv, &mut reporter)?;
+    reporter.verbose(&format!("Fetched {} Secret entries from UV.", secrets.len()));
+    if secrets.is_empty() && config.entries.iter().any(|entry| matches!(entry.wanted, Wanted::Ep11 { .. })) {
+        reporter.notice("Warning: No UV Secrets given but at least one AP config entry requires a Secret.");
+    }
+    execute(args, &bus, Some(Task { entries: &config.entries, secrets: &secrets }), &mut reporter)
 }
 
-/// Does what the configuration asks for; without one, unbinds everything.
+/// Does what the task asks for; without one, unbinds everything.
 fn execute(
     args: &Arguments,
     bus: &Bus,
-    config: Option<&[Entry]>,
-    narrator: &mut Narrator<'_>,
+    task: Option<Task<'_>>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<Outcome, Failure> {
-    let entries = config.unwrap_or_default();
-    let mut secrets = Vec::new();
-    if config.is_some() {
-        narrator.progress("Fetching list of secrets from UV...");
-        secrets = guest::association_secrets(narrator)?;
-        narrator.progress(&format!("Fetched {} Secret entries from UV.", secrets.len()));
-    }
-    if secrets.is_empty() && entries.iter().any(|entry| matches!(entry.wanted, Wanted::Ep11 { .. })) {
-        narrator.remind("Warning: No UV Secrets given but at least one AP config entry requires a Secret.");
-    }
     let clock = Monotonic::start();
-    narrator.progress("Waiting for AP bus bindings complete...");
-    guest::wait_for_bindings(bus, &clock, narrator)?;
-    narrator.progress(if config.is_some() { "Applying AP configuration..." } else { "Unbinding all APQNs..." });
+    reporter.verbose("Waiting for AP bus bindings complete...");
+    guest::wait_for_bindings(bus, &clock, reporter)?;
+    reporter.verbose(if task.is_some() { "Applying AP configuration..." } else { "Unbinding all APQNs..." });
     let report = {
-        let mut watch = |event: Event<'_>| narrator.tell(&event);
+        let mut watch = |event: Event<'_>| reporter.on_event(&event);
         let executor = Executor::new(bus, &clock, &mut watch);
-        let task = Task { entries, secrets: &secrets };
-        match (config, args.dry_run) {
-            (None, rehearsal) => executor.unbind_all(rehearsal)?,
-            (Some(_), true) => executor.rehearse(task)?,
-            (Some(_), false) => executor.apply(task)?,
+        match (task, args.dry_run) {
+            (None, dry_run) => executor.unbind_all(dry_run)?,
+            (Some(task), true) => executor.dry_run(task)?,
+            (Some(task), false) => executor.apply(task)?,
         }
     };
-    let verdict = verdict(args, entries.len(), &report);
-    narrator.conclude(&report, &verdict)?;
+    let verdict = verdict(args, task.map_or(0, |task| task.entries.len()), &report);
+    reporter.finish(&report, &verdict)?;
     Ok(verdict.outcome)
 }
 

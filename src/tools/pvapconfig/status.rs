@@ -1,7 +1,7 @@
 //! `pvapconfig --status`.
 
 use super::json::JsonQueue;
-use super::narrator::{Narrator, label};
+use super::reporter::{Reporter, label};
 use super::{Arguments, check, guest};
 use crate::shared::cli::Format;
 use crate::shared::error::Failure;
@@ -16,34 +16,35 @@ use uvtypes::text::shown;
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     let bus = Bus::open(&system.root.join("sys"))?;
-    let mut narrator = Narrator::new(args, system);
+    let mut reporter = Reporter::new(args.style(system), &mut system.stdout, &mut system.stderr);
     let inventory = bus.inventory()?;
-    let entries = entries(args, &mut narrator)?;
+    let entries = entries(args, &mut reporter)?;
     // A bus can also be looked at where there is no ultravisor to ask.
-    let secrets = guest::association_secrets(&mut narrator).unwrap_or_else(|error| {
-        narrator.note(&format!("Warning: the secrets of the queues are not known: {error:#}"));
+    let secrets = guest::association_secrets(&system.uv, &mut reporter).unwrap_or_else(|error| {
+        reporter.warning(&format!("Warning: the secrets of the queues are not known: {error:#}"));
         Vec::new()
     });
-    inventory.notes.iter().for_each(|note| narrator.note(&note.to_string()));
+    inventory.notes.iter().for_each(|note| reporter.warning(&note.to_string()));
     let queues = &inventory.queues;
     for (first, second, mkvp) in doubled_master_keys(queues) {
-        narrator.note(&format!("Warning: {}", apbus::Error::DoubledMasterKey { first, second, mkvp }));
+        reporter.warning(&format!("Warning: {}", apbus::Error::DoubledMasterKey { first, second, mkvp }));
     }
     let task = Task { entries: &entries, secrets: &secrets };
-    let plan = plan(&Problem { entries: &entries, queues, secrets: &secrets, limit: MAX_QUEUES, barred: &[] });
+    let plan = plan(&Problem { entries: &entries, queues, secrets: &secrets, limit: MAX_QUEUES, excluded: &[] });
     let rows: Vec<_> = inventory.queues.iter().map(|queue| Row::of(queue, &task, &plan)).collect();
     match args.format {
         Format::Json => {
-            let status = Status { queues: rows.iter().map(Row::json).collect(), notes: &narrator.notes };
-            let object = serde_json::to_string_pretty(&status)? + "\n";
-            narrator.system.print_json(&object)
+            let status = Status { queues: rows.iter().map(Row::json).collect(), notes: &reporter.notes };
+            let object = serde_json::to_string_pretty(&status)?;
+            reporter.print_json(&object);
         }
-        Format::Text => narrator.system.print(&table(&rows, &entries)),
+        Format::Text => reporter.print(table(&rows, &entries).trim_end_matches('\n')),
     }
+    reporter.end()
 }
 
 /// What the queues are for: from the file that was named, or from the usual one if that is there and good.
-fn entries(args: &Arguments, narrator: &mut Narrator<'_>) -> Result<Vec<Entry>, Failure> {
+fn entries(args: &Arguments, reporter: &mut Reporter<'_>) -> Result<Vec<Entry>, Failure> {
     let named = args.config.is_some() || args.positional_config.is_some();
     if !named && !args.config().exists() {
         return Ok(Vec::new());
@@ -55,7 +56,7 @@ fn entries(args: &Arguments, narrator: &mut Narrator<'_>) -> Result<Vec<Entry>, 
     if named {
         return Err(anyhow!(problems).into());
     }
-    narrator.note(&format!("Warning: the entries are not known: {problems}"));
+    reporter.warning(&format!("Warning: the entries are not known: {problems}"));
     Ok(Vec::new())
 }
 

@@ -2,11 +2,12 @@
 
 use super::report::hex;
 use super::verify::{Format, load_arpk, mismatch};
-use super::{load_exchange, usage_error};
+use super::{Command, load_exchange};
+use crate::shared::cli::{self, InOut};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
-use crate::shared::{cli, host_keys, input, se_header};
+use crate::shared::{host_keys, input, se_header};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use hostkey::HostKeyDocument;
@@ -17,25 +18,23 @@ use uvrequest::secret::AddSecretRequestView;
 use uvtypes::flags::attestation;
 use uvtypes::limits::ADD_SECRET_MAX;
 
+const FILES: [(&str, &str); 4] = [
+    ("FILE", "Attestation response; '-' is standard input"),
+    ("IN", "Attestation response; '-' is standard input. With '-i' the first argument is OUT"),
+    ("FILE", "Write the result to FILE; '-' is standard output [default: '-']"),
+    ("OUT", "Write the result to this file; '-' is standard output"),
+];
+
 /// Check what a response says against policies
 ///
 /// Only the policies that are given are checked. Without '--arpk' and '--hdr' the response itself is not verified: do that
 /// with 'pvattest verify', or give both options. Exit status: 0 if every policy is met, 2 if one is not, 1 if that could not
 /// be told.
 #[derive(Args)]
+#[command(mut_args(|arg| InOut::described(arg, FILES)))]
 pub(super) struct Arguments {
-    /// Attestation response; '-' is standard input
-    #[arg(short, long, value_name = "FILE")]
-    input: Option<PathBuf>,
-    /// Attestation response; '-' is standard input. With '-i' the first argument is OUT
-    #[arg(id = "positional_input", value_name = "IN", required_unless_present = "input")]
-    positional_input: Option<PathBuf>,
-    /// Write the result to FILE; '-' is standard output [default: '-']
-    #[arg(short, long, value_name = "FILE", conflicts_with = "positional_output")]
-    output: Option<PathBuf>,
-    /// Write the result to this file; '-' is standard output
-    #[arg(id = "positional_output", value_name = "OUT")]
-    positional_output: Option<PathBuf>,
+    #[command(flatten)]
+    files: InOut,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Yaml)]
     format: Format,
@@ -149,9 +148,7 @@ impl<'a> Answer<'a> {
 }
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
-    let plain = [&args.positional_input, &args.positional_output];
-    let error = |message: &str| usage_error("check", message);
-    let (input, output) = cli::in_and_out([&args.input, &args.output], plain, error)?;
+    let (input, output) = args.files.paths(|message| cli::usage_error::<Command>("check", message))?;
     let output = output.unwrap_or(Path::new("-"));
     output::refuse_overwriting(output, &args.inputs(input))?;
     let exchange = load_exchange(input, system)?;

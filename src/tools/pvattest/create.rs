@@ -57,6 +57,6 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     outputs.add(&args.arpk, arpk.expose(), Privacy::Secret, "Attestation request Protection Key")?;
     outputs.add(&args.output, &exchange, Privacy::Public, "attestation request")?;
     outputs.publish(system)?;
-    system.warn("Successfully generated the request");
+    system.status("Successfully generated the request");
     Ok(())
 }

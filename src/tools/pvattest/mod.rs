@@ -8,32 +8,19 @@ mod perform;
 mod report;
 mod verify;
 
-use crate::shared::cli::{self, Verbosity};
+use crate::shared::cli::{self, Commands, Tool};
 use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::input;
 use crate::shared::system::System;
 use anyhow::Context;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Subcommand};
 use std::ffi::OsString;
 use std::path::Path;
 use uvrequest::attest::Exchange;
 use uvtypes::limits::{ADDITIONAL_MAX, ARCB_MAX, MEASUREMENT_MAX};
 
-/// Exit code for a wrong command line: the same as for any failure.
-const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
 /// All parts of an exchange file at their largest.
 const MAX_EXCHANGE: usize = ARCB_MAX + MEASUREMENT_MAX + ADDITIONAL_MAX + 4096;
-
-/// Attest an IBM Secure Execution guest
-#[derive(Parser)]
-#[command(name = "pvattest", subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = cli::VERSION_HELP)]
-struct Arguments {
-    #[command(flatten)]
-    verbosity: Verbosity,
-    #[command(subcommand)]
-    command: Command,
-}
 
 #[derive(Subcommand)]
 enum Command {
@@ -41,30 +28,29 @@ enum Command {
     Perform(perform::Arguments),
     Verify(verify::Arguments),
     Check(Box<check::Arguments>),
-    /// Print the version
-    #[command(long_flag = "version", hide = true)]
-    Version,
+}
+
+impl Commands for Command {
+    const NAME: &'static str = "pvattest";
+    const ABOUT: &'static str = "Attest an IBM Secure Execution guest";
+    const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
+
+    fn run(self, system: &mut System) -> Result<Outcome, Failure> {
+        match self {
+            Self::Create(args) => create::run(&args, system).map(|()| Outcome::Done),
+            Self::Perform(args) => perform::run(&args, system).map(|()| Outcome::Done),
+            Self::Verify(args) => verify::run(&args, system),
+            Self::Check(args) => check::run(&args, system),
+        }
+    }
 }
 
 pub(crate) fn command() -> clap::Command {
-    Arguments::command()
+    Tool::<Command>::command()
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
-        args.verbosity.apply(system);
-        match args.command {
-            Command::Create(args) => create::run(&args, system).map(|()| Outcome::Done),
-            Command::Perform(args) => perform::run(&args, system).map(|()| Outcome::Done),
-            Command::Verify(args) => verify::run(&args, system),
-            Command::Check(args) => check::run(&args, system),
-            Command::Version => cli::print_version::<Arguments>(system).map(|()| Outcome::Done),
-        }
-    })
-}
-
-fn usage_error(subcommand: &str, message: &str) -> Failure {
-    cli::usage_error::<Arguments>(USAGE_STATUS, subcommand, message)
+    cli::run_tool::<Command>(args, system)
 }
 
 /// Reads a request or response.

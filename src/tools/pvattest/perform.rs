@@ -1,10 +1,11 @@
 //! `pvattest perform`.
 
-use super::{load_exchange, usage_error};
+use super::{Command, load_exchange};
+use crate::shared::cli::{self, InOut};
 use crate::shared::error::Failure;
+use crate::shared::input;
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
-use crate::shared::{cli, input};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -12,30 +13,27 @@ use uvdevice::AttestInput;
 use uvrequest::attest::Response;
 use uvtypes::limits::USER_DATA_MAX;
 
+const FILES: [(&str, &str); 4] = [
+    ("FILE", "Attestation request; '-' is standard input"),
+    ("IN", "Attestation request; '-' is standard input. With '-i' the first argument is OUT"),
+    ("FILE", "Write the response to FILE; '-' is standard output"),
+    ("OUT", "Write the response to this file; '-' is standard output"),
+];
+
 /// Have this guest measured by its ultravisor (guest only)
 #[derive(Args)]
+#[command(mut_args(|arg| InOut::described(arg, FILES)))]
 pub(super) struct Arguments {
-    /// Attestation request; '-' is standard input
-    #[arg(short, long, value_name = "FILE")]
-    input: Option<PathBuf>,
-    /// Attestation request; '-' is standard input. With '-i' the first argument is OUT
-    #[arg(id = "positional_input", value_name = "IN", required_unless_present = "input")]
-    positional_input: Option<PathBuf>,
-    /// Write the response to FILE; '-' is standard output
-    #[arg(short, long, value_name = "FILE", conflicts_with = "positional_output")]
-    output: Option<PathBuf>,
-    /// Write the response to this file; '-' is standard output
-    #[arg(id = "positional_output", value_name = "OUT")]
-    positional_output: Option<PathBuf>,
+    #[command(flatten)]
+    files: InOut,
     /// Add user data, 256 bytes at most, that the measurement covers
     #[arg(short, long, value_name = "File")]
     user_data: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
-    let plain = [&args.positional_input, &args.positional_output];
-    let error = |message: &str| usage_error("perform", message);
-    let (input, output) = cli::in_and_out([&args.input, &args.output], plain, error)?;
+    let error = |message: &str| cli::usage_error::<Command>("perform", message);
+    let (input, output) = args.files.paths(error)?;
     let output = output.ok_or_else(|| error("the output is missing"))?;
     let inputs: Vec<_> = args.user_data.as_deref().into_iter().chain([input]).collect();
     output::refuse_overwriting(output, &inputs)?;
@@ -51,7 +49,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         Response { measurement: attested.measurement, additional: attested.additional, user_data, cuid: attested.cuid };
     let bytes = exchange.with_response(response).to_bytes();
     output::write(output, &bytes, Privacy::Public, "attestation response", system)?;
-    system.warn("Successfully performed the attestation");
+    system.status("Successfully performed the attestation");
     Ok(())
 }
 

@@ -89,7 +89,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         outputs.add(path, text.as_bytes(), Privacy::Public, "the result")?;
     }
     outputs.publish(system)?;
-    system.warn("Attestation measurement verified");
+    system.status("Attestation measurement verified");
     system.warn(&report.to_text());
     if args.user_data.is_some() && attested.claims().user_data.is_empty() {
         system.warn("Location for `user-data` specified, but the response does not contain any user-data");
@@ -100,7 +100,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
 /// Says that a response does not hold, in the words of s390-tools, then in those of IBM's documents: scripts look for
 /// either.
 pub(super) fn mismatch(exchange: &Exchange, calculated: &[u8], system: &mut System) -> Outcome {
-    system.complain(
+    system.eprint(
         "Attestation measurement verification failed. Calculated and received attestation measurement are not equal.\n\
          ERROR: Attestation measurement verification failed:\n\
          Calculated and received attestation measurement are not the same.\n",

@@ -116,7 +116,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     for line in layout::describe(&created).lines() {
         system.say(Level::Info, line);
     }
-    system.warn(&format!("Successfully created the Secure Execution image '{}'", args.output.display()));
+    system.status(&format!("Successfully created the Secure Execution image '{}'", args.output.display()));
     Ok(())
 }
 

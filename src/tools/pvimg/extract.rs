@@ -83,7 +83,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     }
     outputs.publish(system)?;
     for (kind, path) in &wanted {
-        system.warn(&format!("Successfully wrote the {kind} to '{}'", path.display()));
+        system.status(&format!("Successfully wrote the {kind} to '{}'", path.display()));
     }
     Ok(())
 }

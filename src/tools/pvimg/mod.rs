@@ -14,7 +14,7 @@ mod seed;
 mod test;
 mod verify;
 
-use crate::shared::cli::{self, Verbosity};
+use crate::shared::cli::{self, Commands, Tool, Verbosity};
 use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
@@ -23,17 +23,6 @@ use std::ffi::OsString;
 /// Exit code for a wrong command line.
 const USAGE_STATUS: UsageStatus = UsageStatus::Own;
 
-/// Create and inspect IBM Secure Execution boot images
-#[derive(Parser)]
-#[command(after_help = cli::VERSION_HELP)]
-#[command(name = "pvimg", subcommand_required = true, arg_required_else_help = true)]
-struct Arguments {
-    #[command(flatten)]
-    verbosity: Verbosity,
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Subcommand)]
 enum Command {
     Create(Box<create::Arguments>),
@@ -41,9 +30,6 @@ enum Command {
     Test(test::Arguments),
     Verify(verify::Arguments),
     Extract(extract::Arguments),
-    /// Print the version
-    #[command(long_flag = "version", hide = true)]
-    Version,
 }
 
 /// Create an IBM Secure Execution boot image
@@ -68,26 +54,32 @@ struct Genprotimg {
 }
 
 pub(crate) fn command() -> clap::Command {
-    Arguments::command()
+    Tool::<Command>::command()
 }
 
 pub(crate) fn genprotimg_command() -> clap::Command {
     Genprotimg::command()
 }
 
-pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
-        args.verbosity.apply(system);
-        match args.command {
-            Command::Create(args) => create::run(&args, system)?,
-            Command::Info(args) => info::run(&args, system)?,
-            Command::Test(args) => return test::run(&args, system),
-            Command::Verify(args) => return verify::run(&args, system),
-            Command::Extract(args) => extract::run(&args, system)?,
-            Command::Version => cli::print_version::<Arguments>(system)?,
+impl Commands for Command {
+    const NAME: &'static str = "pvimg";
+    const ABOUT: &'static str = "Create and inspect IBM Secure Execution boot images";
+    const USAGE_STATUS: UsageStatus = USAGE_STATUS;
+
+    fn run(self, system: &mut System) -> Result<Outcome, Failure> {
+        match self {
+            Self::Create(args) => create::run(&args, system)?,
+            Self::Info(args) => info::run(&args, system)?,
+            Self::Test(args) => return test::run(&args, system),
+            Self::Verify(args) => return verify::run(&args, system),
+            Self::Extract(args) => extract::run(&args, system)?,
         }
         Ok(Outcome::Done)
-    })
+    }
+}
+
+pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
+    cli::run_tool::<Command>(args, system)
 }
 
 pub(crate) fn run_genprotimg(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {

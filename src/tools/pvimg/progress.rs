@@ -33,7 +33,7 @@ impl<'a> Progress<'a> {
                 Some(_) => format!("{mark:3} %"),
                 None => format!("{} MiB", self.done / MIB),
             };
-            self.system.complain(&format!("\r{} {amount}", self.what));
+            self.system.eprint(&format!("\r{} {amount}", self.what));
         }
     }
 }
@@ -41,7 +41,7 @@ impl<'a> Progress<'a> {
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
         if self.shown.is_some() {
-            self.system.complain("\r\x1b[K");
+            self.system.eprint("\r\x1b[K");
         }
     }
 }

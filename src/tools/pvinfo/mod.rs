@@ -10,8 +10,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use tables::{LIMITS, MAX_ADDRESS, Topic};
-use uvdevice::{Query, Side};
+pub(crate) use tables::Topic;
+use tables::{LIMITS, MAX_ADDRESS};
+use uvdevice::{SeStatus, UvInfo};
 
 /// Exit code for a wrong command line.
 const USAGE_STATUS: UsageStatus = UsageStatus::Own;
@@ -110,7 +111,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         if args.version {
             return cli::print_version::<Arguments>(system).map(|()| Outcome::Done);
         }
-        let text = match Query::below(&system.root.join("sys")) {
+        let text = match UvInfo::at_sysfs(&system.root.join("sys")) {
             Some(query) => args.show(&query)?,
             None if args.command.is_none() && args.topics.takes_status() => args.show_no_ultravisor()?,
             None => {
@@ -151,17 +152,18 @@ impl Topics {
         self.is_all() || self.asked(topic)
     }
 
-    fn side(&self, query: &Query) -> anyhow::Result<Option<Side>> {
-        if self.takes_status() { Ok(Some(query.side()?)) } else { Ok(None) }
+    fn se_status(&self, query: &UvInfo) -> anyhow::Result<Option<SeStatus>> {
+        if self.takes_status() { Ok(Some(query.se_status()?)) } else { Ok(None) }
     }
 
-    fn limits(&self, query: &Query) -> anyhow::Result<BTreeMap<&'static str, u64>> {
+    fn limits(&self, query: &UvInfo) -> anyhow::Result<BTreeMap<&'static str, u64>> {
         if self.limits || self.is_all() { limits(query) } else { Ok(BTreeMap::new()) }
     }
 
-    fn sections(&self, query: &Query) -> anyhow::Result<String> {
+    fn sections(&self, query: &UvInfo) -> anyhow::Result<String> {
         let limits = self.limits(query)?;
-        let mut sections: Vec<_> = self.side(query)?.map(|side| format!("{}\n", sentence(side))).into_iter().collect();
+        let mut sections: Vec<_> =
+            self.se_status(query)?.map(|status| format!("{}\n", sentence(status))).into_iter().collect();
         for topic in Topic::ALL {
             if topic == Topic::AttestationFlags && !limits.is_empty() {
                 let lines = limits.iter().map(|(name, number)| format!("{name} {number}\n"));
@@ -202,7 +204,7 @@ struct Machine {
 }
 
 impl Arguments {
-    fn show(&self, query: &Query) -> anyhow::Result<String> {
+    fn show(&self, query: &UvInfo) -> anyhow::Result<String> {
         match (self.format, &self.command) {
             (Format::Human, Some(Command::SupportedFlags(flags))) => flags.sections(query),
             (Format::Human, None) => self.topics.sections(query),
@@ -214,16 +216,16 @@ impl Arguments {
     /// The reference prints its sentence also for YAML.
     fn show_no_ultravisor(&self) -> anyhow::Result<String> {
         match self.format {
-            Format::Human | Format::Yaml => Ok(format!("{}\n", sentence(Side::None))),
-            Format::Json => json(&Machine { se_status: Some(word(Side::None)), ..Machine::default() }),
+            Format::Human | Format::Yaml => Ok(format!("{}\n", sentence(SeStatus::None))),
+            Format::Json => json(&Machine { se_status: Some(word(SeStatus::None)), ..Machine::default() }),
         }
     }
 
-    fn machine(&self, query: &Query) -> anyhow::Result<Machine> {
+    fn machine(&self, query: &UvInfo) -> anyhow::Result<Machine> {
         match &self.command {
             Some(Command::SupportedFlags(flags)) => Machine::read(query, |topic| flags.takes(topic)),
             None => Ok(Machine {
-                se_status: self.topics.side(query)?.map(word),
+                se_status: self.topics.se_status(query)?.map(word),
                 limits: self.topics.limits(query)?,
                 ..Machine::read(query, |topic| self.topics.takes(topic))?
             }),
@@ -233,7 +235,7 @@ impl Arguments {
 
 impl Machine {
     /// Without status and limits.
-    fn read(query: &Query, takes: impl Fn(Topic) -> bool) -> anyhow::Result<Self> {
+    fn read(query: &UvInfo, takes: impl Fn(Topic) -> bool) -> anyhow::Result<Self> {
         let lines = |topic: Topic| if takes(topic) { topic.lines(query) } else { Ok(None) };
         Ok(Self {
             se_status: None,
@@ -274,7 +276,7 @@ impl SupportedFlags {
         self.parts().into_iter().any(|(asked, part, _)| part == topic && (asked || all))
     }
 
-    fn sections(&self, query: &Query) -> anyhow::Result<String> {
+    fn sections(&self, query: &UvInfo) -> anyhow::Result<String> {
         let mut text = String::new();
         for (_, topic, title) in self.parts().into_iter().filter(|(_, topic, _)| self.takes(*topic)) {
             text.extend(section(query, topic, title)?);
@@ -283,31 +285,31 @@ impl SupportedFlags {
     }
 }
 
-fn sentence(side: Side) -> &'static str {
-    match side {
-        Side::Guest => "Secure Execution Guest",
-        Side::Host => "Secure Execution Host",
-        Side::None => "Secure Execution is not enabled",
-        Side::Both => "Invalid state: both guest and host enabled (impossible)",
+fn sentence(status: SeStatus) -> &'static str {
+    match status {
+        SeStatus::Guest => "Secure Execution Guest",
+        SeStatus::Host => "Secure Execution Host",
+        SeStatus::None => "Secure Execution is not enabled",
+        SeStatus::Both => "Invalid state: both guest and host enabled (impossible)",
     }
 }
 
 /// As JSON and YAML have it.
-fn word(side: Side) -> &'static str {
-    match side {
-        Side::Guest => "Guest",
-        Side::Host => "Host",
-        Side::None => "Unsecure",
-        Side::Both => "Invalid",
+fn word(status: SeStatus) -> &'static str {
+    match status {
+        SeStatus::Guest => "Guest",
+        SeStatus::Host => "Host",
+        SeStatus::None => "Unsecure",
+        SeStatus::Both => "Invalid",
     }
 }
 
-fn section(query: &Query, topic: Topic, title: &str) -> anyhow::Result<Option<String>> {
+fn section(query: &UvInfo, topic: Topic, title: &str) -> anyhow::Result<Option<String>> {
     let lines = topic.lines(query)?;
     Ok(lines.map(|lines| format!("\n{title}\n{}", lines.iter().map(|line| format!("{line}\n")).collect::<String>())))
 }
 
-fn limits(query: &Query) -> anyhow::Result<BTreeMap<&'static str, u64>> {
+fn limits(query: &UvInfo) -> anyhow::Result<BTreeMap<&'static str, u64>> {
     let mut limits = BTreeMap::new();
     for (file, name) in LIMITS {
         let number = if file == MAX_ADDRESS { query.address(file) } else { query.number(file) };

@@ -1,12 +1,12 @@
 //! What the ultravisor answers. The names of its bits are those of [`uvtypes`].
 
-use uvdevice::{Bits, Error, Query};
+use uvdevice::{Bits, Error, UvInfo};
 use uvtypes::SecretKind;
 use uvtypes::flags::{self, Flag};
 
 /// A file with bits, and what is to be said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Topic {
+pub(crate) enum Topic {
     Facilities,
     FeatureIndications,
     AttestationFlags,
@@ -90,7 +90,7 @@ impl Topic {
     }
 
     /// A line for each bit; none if the ultravisor says nothing or no bit is on.
-    pub(super) fn lines(self, query: &Query) -> Result<Option<Vec<String>>, Error> {
+    pub(crate) fn lines(self, query: &UvInfo) -> Result<Option<Vec<String>>, Error> {
         let (file, words) = match self {
             Self::Facilities => ("facilities", Words::Flags(flags::facilities::TABLE)),
             Self::FeatureIndications => ("feature_indications", Words::Flags(flags::features::TABLE)),
@@ -127,7 +127,7 @@ mod tests {
         let folder = sysfs.path().join("firmware/uv/query");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(file), text).unwrap();
-        topic.lines(&Query::below(sysfs.path()).unwrap()).unwrap()
+        topic.lines(&UvInfo::at_sysfs(sysfs.path()).unwrap()).unwrap()
     }
 
     #[test]

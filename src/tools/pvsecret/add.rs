@@ -38,7 +38,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         check_duplicate(id, args.force, &*uv, system)?;
     }
     uv.add_secret(&request)?;
-    system.warn("Successfully added the secret");
+    system.status("Successfully added the secret");
     Ok(())
 }
 

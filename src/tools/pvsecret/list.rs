@@ -49,7 +49,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     match args.output.as_deref().or(args.positional_output.as_deref()) {
         Some(path) if !output::is_stdout(path) => {
             output::write(path, &bytes, Privacy::Public, "list of secrets", system)?;
-            system.warn(&format!("Successfully wrote the list of secrets to '{}'", path.display()));
+            system.status(&format!("Successfully wrote the list of secrets to '{}'", path.display()));
             Ok(())
         }
         _ => system.print_bytes(&bytes),

@@ -12,6 +12,6 @@ pub(super) struct Arguments {}
 
 pub(super) fn run(system: &mut System) -> Result<(), Failure> {
     (system.uv)()?.lock_secrets()?;
-    system.warn("Successfully locked secret store");
+    system.status("Successfully locked secret store");
     Ok(())
 }

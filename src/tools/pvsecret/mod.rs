@@ -12,27 +12,13 @@ mod verify;
 
 pub(crate) use verify::load_user_certificate;
 
-use crate::shared::cli::{self, Verbosity};
+use crate::shared::cli::{self, Commands, Tool};
 use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
 use anyhow::Context;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Subcommand};
 use std::ffi::OsString;
 use uvtypes::SecretId;
-
-/// Exit code for a wrong command line: the same as for any failure.
-const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
-
-/// Manage secrets of an IBM Secure Execution guest
-#[derive(Parser)]
-#[command(name = "pvsecret", subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = cli::VERSION_HELP)]
-struct Arguments {
-    #[command(flatten)]
-    verbosity: Verbosity,
-    #[command(subcommand)]
-    command: Command,
-}
 
 #[derive(Subcommand)]
 enum Command {
@@ -43,9 +29,6 @@ enum Command {
     Verify(verify::Arguments),
     #[command(alias = "retr")]
     Retrieve(retrieve::Arguments),
-    /// Print the version
-    #[command(long_flag = "version", hide = true)]
-    Version,
 }
 
 /// An id as s390-tools writes it, and as it alone takes it from people: with `0x` in front.
@@ -56,22 +39,28 @@ fn stored_id(text: &str) -> anyhow::Result<SecretId> {
     id.context("is not a secret id: that is 0x and 64 hex digits")
 }
 
+impl Commands for Command {
+    const NAME: &'static str = "pvsecret";
+    const ABOUT: &'static str = "Manage secrets of an IBM Secure Execution guest";
+    const USAGE_STATUS: UsageStatus = UsageStatus::AsFailure;
+
+    fn run(self, system: &mut System) -> Result<Outcome, Failure> {
+        match self {
+            Self::Create(args) => create::run(&args, system),
+            Self::Add(args) => add::run(&args, system),
+            Self::Lock(_) => lock::run(system),
+            Self::List(args) => list::run(&args, system),
+            Self::Verify(args) => verify::run(&args, system),
+            Self::Retrieve(args) => retrieve::run(&args, system),
+        }?;
+        Ok(Outcome::Done)
+    }
+}
+
 pub(crate) fn command() -> clap::Command {
-    Arguments::command()
+    Tool::<Command>::command()
 }
 
 pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
-        args.verbosity.apply(system);
-        match args.command {
-            Command::Create(args) => create::run(&args, system),
-            Command::Add(args) => add::run(&args, system),
-            Command::Lock(_) => lock::run(system),
-            Command::List(args) => list::run(&args, system),
-            Command::Verify(args) => verify::run(&args, system),
-            Command::Retrieve(args) => retrieve::run(&args, system),
-            Command::Version => cli::print_version::<Arguments>(system),
-        }?;
-        Ok(Outcome::Done)
-    })
+    cli::run_tool::<Command>(args, system)
 }

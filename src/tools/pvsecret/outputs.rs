@@ -98,10 +98,10 @@ impl Outputs {
         }
         outputs.first_appears_last();
         outputs.publish(system)?;
-        system.warn("Successfully generated the request");
+        system.status("Successfully generated the request");
         system.info(&format!("Successfully wrote the request to '{}'", request.display()));
         if let Some(path) = identity.filter(|path| path != stdout) {
-            system.warn(&format!("Successfully wrote secret info to '{}'", path.display()));
+            system.status(&format!("Successfully wrote secret info to '{}'", path.display()));
         }
         Ok(())
     }

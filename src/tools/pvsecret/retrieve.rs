@@ -1,14 +1,15 @@
 //! `pvsecret retrieve`.
 
+use super::{Command, stored_id};
+use crate::shared::cli::{self, InOut};
 use crate::shared::error::Failure;
+use crate::shared::input;
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
-use crate::shared::{cli, input};
-use crate::tools::pvsecret;
 use crate::tools::pvsecret::identity::Identity;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use uvtypes::{ListedSecret, Reader, SecretBox, SecretId, SecretKind, SecretList};
 use zeroize::Zeroizing;
 
@@ -17,24 +18,22 @@ const IDENTITY_MAX: usize = 64 * 1024;
 /// Length of the lines of base64 in PEM.
 const PEM_LINE: usize = 64;
 
+const FILES: [(&str, &str); 4] = [
+    ("ID", "What names the secret; see '--inform'"),
+    ("INPUT", "What names the secret; see '--inform'. With '-i' the first argument is OUTPUT"),
+    ("FILE", "Write the secret to FILE, which only its owner may read; '-' is standard output"),
+    ("OUTPUT", "Write the secret to this file, which only its owner may read; '-' is standard output"),
+];
+
 /// Retrieve a secret from the secret store (guest only)
 ///
 /// Plaintext secrets come back as they were given to 'pvsecret create'. Keys come back as protected keys, which only
 /// this guest can use, and only until it is started again.
 #[derive(Args)]
+#[command(mut_args(|arg| InOut::described(arg, FILES)))]
 pub(super) struct Arguments {
-    /// What names the secret; see '--inform'
-    #[arg(short, long, value_name = "ID")]
-    input: Option<PathBuf>,
-    /// What names the secret; see '--inform'. With '-i' the first argument is OUTPUT
-    #[arg(id = "positional_input", value_name = "INPUT", required_unless_present = "input")]
-    positional_input: Option<PathBuf>,
-    /// Write the secret to FILE, which only its owner may read; '-' is standard output
-    #[arg(short, long, value_name = "FILE", conflicts_with = "positional_output")]
-    output: Option<PathBuf>,
-    /// Write the secret to this file, which only its owner may read; '-' is standard output
-    #[arg(id = "positional_output", value_name = "OUTPUT")]
-    positional_output: Option<PathBuf>,
+    #[command(flatten)]
+    files: InOut,
     /// What INPUT is
     #[arg(long, value_enum, default_value_t = Inform::Yaml)]
     inform: Inform,
@@ -75,10 +74,7 @@ enum Wanted {
 }
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
-    let (input, output) =
-        cli::in_and_out([&args.input, &args.output], [&args.positional_input, &args.positional_output], |message| {
-            cli::usage_error::<pvsecret::Arguments>(pvsecret::USAGE_STATUS, "retrieve", message)
-        })?;
+    let (input, output) = args.files.paths(|message| cli::usage_error::<Command>("retrieve", message))?;
     if let (Inform::Yaml, Some(output)) = (args.inform, output) {
         output::refuse_overwriting(output, &[input])?;
     }
@@ -104,7 +100,7 @@ impl Wanted {
                 let file = input::read(input, IDENTITY_MAX, "secret information")?;
                 Self::Id(Identity::retrievable_id(&file).with_context(|| format!("'{}'", input.display()))?)
             }
-            Inform::Hex => Self::Id(pvsecret::stored_id(text()?).context("Cannot parse SecretId information")?),
+            Inform::Hex => Self::Id(stored_id(text()?).context("Cannot parse SecretId information")?),
             Inform::Name => Self::named(text()?),
             Inform::Idx => Self::Index(text()?.parse().context("Invalid index value")?),
         })

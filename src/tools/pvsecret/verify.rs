@@ -1,10 +1,11 @@
 //! `pvsecret verify`.
 
+use super::Command;
+use crate::shared::cli::{self, InOut};
 use crate::shared::error::Failure;
+use crate::shared::input;
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
-use crate::shared::{cli, input};
-use crate::tools::pvsecret;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use hostkey::CertificateFile;
@@ -16,34 +17,30 @@ use uvtypes::limits::ADD_SECRET_MAX;
 
 const MAX_CERTIFICATE: usize = 1 << 20;
 
+const FILES: [(&str, &str); 4] = [
+    ("FILE", "Add-secret request; '-' is standard input"),
+    ("INPUT", "Add-secret request; '-' is standard input. With '-i' the first argument is OUTPUT"),
+    ("OUTPUT", "Write the user data to OUTPUT; '-' is standard output [default: '-']"),
+    ("OUTPUT", "Write the user data to this file; '-' is standard output"),
+];
+
 /// Verify the user data of an add-secret request
 ///
 /// Checks the structure of the request and, if its user data is signed, the signature. What the request is
 /// encrypted for, and its secret, only the ultravisor can check.
 #[derive(Args)]
+// In help, the certificate stands between input and output.
+#[command(mut_args(|arg| InOut::described(arg, FILES)), mut_arg("output", |arg| arg.display_order(3)))]
 pub(super) struct Arguments {
-    /// Add-secret request; '-' is standard input
-    #[arg(short, long, value_name = "FILE")]
-    input: Option<PathBuf>,
-    /// Add-secret request; '-' is standard input. With '-i' the first argument is OUTPUT
-    #[arg(id = "positional_input", value_name = "INPUT", required_unless_present = "input")]
-    positional_input: Option<PathBuf>,
+    #[command(flatten)]
+    files: InOut,
     /// Certificate with the key that signed the user data (PEM or DER)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", display_order = 2)]
     user_cert: Option<PathBuf>,
-    /// Write the user data to OUTPUT; '-' is standard output [default: '-']
-    #[arg(short, long, value_name = "OUTPUT", conflicts_with = "positional_output")]
-    output: Option<PathBuf>,
-    /// Write the user data to this file; '-' is standard output
-    #[arg(id = "positional_output", value_name = "OUTPUT")]
-    positional_output: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> {
-    let plain = [&args.positional_input, &args.positional_output];
-    let (input, output) = cli::in_and_out([&args.input, &args.output], plain, |message| {
-        cli::usage_error::<pvsecret::Arguments>(pvsecret::USAGE_STATUS, "verify", message)
-    })?;
+    let (input, output) = args.files.paths(|message| cli::usage_error::<Command>("verify", message))?;
     let output = output.unwrap_or(Path::new("-"));
     output::refuse_overwriting(output, &[input])?;
     let request = input::read_or_stdin(input, ADD_SECRET_MAX, "add-secret request", system)?;
@@ -55,7 +52,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     if let VerifiedUserData::Unsigned(data) | VerifiedUserData::Signed(data) = user_data {
         output::write(output, data, Privacy::Public, "user data", system)?;
     }
-    system.warn("Successfully verified the request.");
+    system.status("Successfully verified the request.");
     Ok(())
 }
 

@@ -1,112 +1,120 @@
 //! What the values must be.
 
 use super::Configuration;
-use super::problem::{ConfigError, EntryPlace, Fault, Problem, Warning, WarningKind};
-use super::read::{KEYS, Locator, Node, RawEntry, Text};
+use super::problem::{ConfigError, EntryPlace, Fault, Location, Problem, Warning, WarningKind};
+use super::read::{KEYS, RawEntry};
+use super::tree::{Node, Value};
 use crate::{Entry, Generation, MAX_QUEUES, Mkvp, SerialNumber, Wanted};
 use std::collections::HashMap;
 use uvtypes::SecretId;
 
+/// How many faults are reported one by one, and how many warnings.
+const MAX_REPORTED: usize = 100;
+
 /// Checks all entries.
-pub(super) fn all(raw: &[RawEntry], locator: &Locator<'_>) -> Result<Configuration, ConfigError> {
+pub(super) fn all(raw: &[RawEntry]) -> Result<Configuration, ConfigError> {
     let mut found = Found::default();
     let entries: Vec<Entry> = raw.iter().enumerate().filter_map(|(index, raw)| entry(index, raw, &mut found)).collect();
     if !found.faults.is_empty() {
-        let more = found.faults.len().saturating_sub(locator.most());
-        let located = found.faults.into_iter().take(locator.most()).map(|(entry, fault, node)| Problem {
-            entry: Some(entry),
-            fault,
-            location: locator.location(node),
-        });
-        return Err(ConfigError::new(located.collect(), more));
+        return Err(ConfigError::new(found.faults, found.more));
     }
     across(&entries, raw, &mut found);
-    found.warnings.sort_by_key(|(entry, _, _)| entry.index);
-    let located = found.warnings.into_iter().take(locator.most()).map(|(entry, kind, node)| Warning {
-        entry: Some(entry),
-        kind,
-        location: locator.location(node),
-    });
-    let many = (entries.len() > MAX_QUEUES).then_some(Warning {
+    let mut warnings = found.warnings;
+    warnings.sort_by_key(|warning| warning.entry.as_ref().map(|entry| entry.index));
+    warnings.truncate(MAX_REPORTED);
+    warnings.extend((entries.len() > MAX_QUEUES).then_some(Warning {
         entry: None,
         kind: WarningKind::ManyEntries(entries.len()),
         location: None,
-    });
-    let warnings = located.chain(many).collect();
+    }));
     Ok(Configuration { entries, warnings })
 }
 
-/// What is to be said, and about which node.
+/// What is to be said.
 #[derive(Default)]
 struct Found {
-    faults: Vec<(EntryPlace, Fault, Node)>,
-    warnings: Vec<(EntryPlace, WarningKind, Node)>,
+    faults: Vec<Problem>,
+    /// How many faults there are beyond these, which are no more than are reported.
+    more: usize,
+    warnings: Vec<Warning>,
+}
+
+impl Found {
+    fn fault(&mut self, entry: &EntryPlace, fault: Fault, at: Location) {
+        match self.faults.len() < MAX_REPORTED {
+            true => self.faults.push(Problem { entry: Some(entry.clone()), fault, location: Some(at) }),
+            false => self.more += 1,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.faults.len() + self.more
+    }
+
+    fn warn(&mut self, entry: EntryPlace, kind: WarningKind, at: Location) {
+        self.warnings.push(Warning { entry: Some(entry), kind, location: Some(at) });
+    }
 }
 
 fn entry(index: usize, raw: &RawEntry, found: &mut Found) -> Option<Entry> {
-    let values = raw.values.each_ref().map(|value| value.as_ref().and_then(Given::of));
-    let [name, _, mode, mkvp, serialnr, mingen, secretid] = values;
-    let name_text = name.map(|name| name.text.to_owned());
+    let [name, _, mode, mkvp, serialnr, mingen, secretid] =
+        raw.values.each_ref().map(|value| Given::of(value.as_deref()));
+    let name_text = name.text().map(|(name, _)| name.to_owned());
     let place = EntryPlace { index, name: name_text.clone() };
-    let before = found.faults.len();
-    let mut fault = |fault, node| found.faults.push((place.clone(), fault, node));
+    let before = found.count();
+    let mut fault = |fault, at| found.fault(&place, fault, at);
 
-    for key in &raw.unknown {
-        fault(Fault::UnknownKey { key: key.text.clone(), meant: meant(&key.text) }, key.node);
+    for (what, at) in &raw.faults {
+        fault(what.clone(), *at);
     }
-    for key in &raw.again {
-        fault(Fault::DuplicateKey(key.text.clone()), key.node);
+    if raw.faults.iter().any(|(fault, _)| matches!(fault, Fault::NotAnEntry(_))) {
+        return None;
     }
-    let ep11 = match mode.map(|mode| mode.text.to_lowercase()).as_deref() {
+    let ep11 = match mode.text().map(|(mode, _)| mode.to_lowercase()).as_deref() {
         Some("ep11") => true,
         Some("accel") => false,
         _ => {
-            let (text, node) = mode.map_or(("", raw.node), |mode| (mode.text, mode.node));
-            fault(Fault::Mode(text.to_owned()), node);
+            match mode {
+                Given::NoText => {}
+                Given::Nothing => fault(Fault::Mode(String::new()), raw.at),
+                Given::Text(text, at) => fault(Fault::Mode(text.to_owned()), at),
+            }
             return None;
         }
     };
-    let mingen = mingen.and_then(|given| {
-        let read = given.text.parse().ok().filter(|mingen| !ep11 || *mingen == Generation::CEX8);
+    let mingen = mingen.text().and_then(|(text, at)| {
+        let read = text.parse().ok().filter(|mingen| !ep11 || *mingen == Generation::CEX8);
         if read.is_none() {
-            fault(Fault::Mingen { value: given.text.to_owned(), ep11 }, given.node);
+            fault(Fault::Mingen { value: text.to_owned(), ep11 }, at);
         }
         read
     });
     if !ep11 {
         for (key, given) in [("mkvp", mkvp), ("serialnr", serialnr), ("secretid", secretid)] {
-            if let Some(given) = given {
-                found.warnings.push((place.clone(), WarningKind::MeansNothing(key), given.node));
+            if let Some((_, at)) = given.text() {
+                found.warn(place.clone(), WarningKind::MeansNothing(key), at);
             }
         }
-        return (found.faults.len() == before).then_some(Entry {
-            name: name_text,
-            mingen,
-            wanted: Wanted::Accelerator,
-        });
+        return (found.count() == before).then_some(Entry { name: name_text, mingen, wanted: Wanted::Accelerator });
     }
 
-    let mkvp: Option<Mkvp> = match mkvp {
-        None => {
-            fault(Fault::MkvpMissing, raw.node);
-            None
-        }
-        Some(given) => given.read(Fault::Mkvp, &mut fault),
-    };
-    let serialnr: Option<SerialNumber> = serialnr.and_then(|given| given.read(Fault::Serialnr, &mut fault));
-    let of_name = name.map(|name| SecretId::of_name(name.text));
-    let secret = match secretid {
-        Some(given) => given.read(Fault::Secretid, &mut fault),
-        None if of_name.is_none() => {
-            fault(Fault::NoSecret, raw.node);
-            None
-        }
-        None => of_name,
-    };
-    if let (Some(name), true) = (name, secret.is_some() && of_name.is_some() && secret != of_name) {
-        found.warnings.push((place, WarningKind::NameIsNotOfSecret, name.node));
+    if let Given::Nothing = mkvp {
+        fault(Fault::MkvpMissing, raw.at);
     }
-    if found.faults.len() > before {
+    let mkvp: Option<Mkvp> = mkvp.read(Fault::Mkvp, &mut fault);
+    let serialnr: Option<SerialNumber> = serialnr.read(Fault::Serialnr, &mut fault);
+    let of_name = name.text().map(|(name, _)| SecretId::of_name(name));
+    let secret = match secretid {
+        Given::Nothing => of_name,
+        given => given.read(Fault::Secretid, &mut fault),
+    };
+    if let (Given::Nothing, Given::Nothing) = (secretid, name) {
+        fault(Fault::NoSecret, raw.at);
+    }
+    if let (Some((_, at)), true) = (name.text(), secret.is_some() && of_name.is_some() && secret != of_name) {
+        found.warn(place, WarningKind::NameIsNotOfSecret, at);
+    }
+    if found.count() > before {
         return None;
     }
     Some(Entry { name: name_text, mingen, wanted: Wanted::Ep11 { mkvp: mkvp?, serialnr, secret: secret? } })
@@ -119,9 +127,7 @@ fn across(entries: &[Entry], raw: &[RawEntry], found: &mut Found) {
     let mut on_card = HashMap::new();
     for (index, (entry, raw)) in entries.iter().zip(raw).enumerate() {
         let Wanted::Ep11 { mkvp, serialnr, secret } = &entry.wanted else { continue };
-        let mut warn = |kind| {
-            found.warnings.push((EntryPlace { index, name: entry.name.clone() }, kind, raw.node));
-        };
+        let mut warn = |kind| found.warn(EntryPlace { index, name: entry.name.clone() }, kind, raw.at);
         let (first, other) = *with_secret.entry(*secret).or_insert((index, *mkvp));
         if other != *mkvp {
             warn(WarningKind::SecretOfOtherMasterKey(first));
@@ -140,7 +146,7 @@ fn across(entries: &[Entry], raw: &[RawEntry], found: &mut Found) {
 }
 
 /// The key that `unknown` is most like, if any.
-fn meant(unknown: &str) -> Option<&'static str> {
+pub(super) fn meant(unknown: &str) -> Option<&'static str> {
     let unknown = unknown.trim().to_lowercase().replace(['-', '_', ' '], "");
     // Long ones are like none, and would take long to compare.
     let like = |key: &&'static str| (strsim::damerau_levenshtein(&unknown, key), *key);
@@ -148,23 +154,45 @@ fn meant(unknown: &str) -> Option<&'static str> {
     (distance <= key.len() / 3).then_some(key)
 }
 
-/// A value that is not empty.
+/// A value of an entry.
 #[derive(Clone, Copy)]
-struct Given<'a> {
-    text: &'a str,
-    node: Node,
+enum Given<'a> {
+    /// It is not there, or empty.
+    Nothing,
+    /// Without the white space around it.
+    Text(&'a str, Location),
+    /// A list or a mapping, which is reported already.
+    NoText,
 }
 
 impl<'a> Given<'a> {
-    fn of(value: &'a Text) -> Option<Self> {
-        let text = value.text.trim();
-        (!text.is_empty()).then_some(Self { text, node: value.node })
+    fn of(value: Option<&'a Node>) -> Self {
+        match value.map(|node| (&node.value, node.at)) {
+            None | Some((Value::Nothing, _)) => Self::Nothing,
+            Some((Value::List(_) | Value::Mapping(_), _)) => Self::NoText,
+            Some((Value::Text(text), at)) => match text.trim() {
+                "" => Self::Nothing,
+                text => Self::Text(text, at),
+            },
+        }
     }
 
-    fn read<T: std::str::FromStr>(self, wrong: fn(String) -> Fault, fault: &mut impl FnMut(Fault, Node)) -> Option<T> {
-        let read = self.text.parse().ok();
+    fn text(self) -> Option<(&'a str, Location)> {
+        match self {
+            Self::Text(text, at) => Some((text, at)),
+            Self::Nothing | Self::NoText => None,
+        }
+    }
+
+    fn read<T: std::str::FromStr>(
+        self,
+        wrong: fn(String) -> Fault,
+        fault: &mut impl FnMut(Fault, Location),
+    ) -> Option<T> {
+        let (text, at) = self.text()?;
+        let read = text.parse().ok();
         if read.is_none() {
-            fault(wrong(self.text.to_owned()), self.node);
+            fault(wrong(text.to_owned()), at);
         }
         read
     }

@@ -15,29 +15,29 @@ pub struct ConfigError {
 pub struct Problem {
     /// The entry that has it, unless the file as a whole has.
     pub entry: Option<EntryPlace>,
-    /// What is wrong.
+    /// Fault that was found.
     pub fault: Fault,
-    /// Where it is, unless nothing can be pointed to.
+    /// Place in the file; `None` if nothing can be pointed to.
     pub location: Option<Location>,
 }
 
-/// What is allowed, but probably not meant.
+/// Something that is allowed, but probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The entry it is about, unless it is about the file as a whole.
     pub entry: Option<EntryPlace>,
-    /// What it is.
+    /// Kind of warning.
     pub kind: WarningKind,
-    /// Where it is, unless nothing can be pointed to.
+    /// Place in the file; `None` if nothing can be pointed to.
     pub location: Option<Location>,
 }
 
 /// Which entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPlace {
-    /// Its position in the list, from 0.
+    /// Position of the entry in the list, counted from 0.
     pub index: usize,
-    /// Its name, if it has one.
+    /// Name of the entry, if it has one.
     pub name: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub struct Location {
     pub column: usize,
 }
 
-/// What is wrong.
+/// Fault in a configuration file.
 ///
 /// The text of those about a value starts with the words that pvapconfig of s390-tools has for it, and that scripts
 /// may look for.
@@ -61,20 +61,43 @@ pub enum Fault {
     #[error("the file is larger than {} bytes", super::MAX_SIZE)]
     TooLarge,
     /// A byte that is no part of UTF-8.
-    #[error("a byte that is not UTF-8: wanted is a text file")]
+    #[error("expected a text file, found a byte that is not UTF-8")]
     NotUtf8,
     /// A control character.
-    #[error("the character {}: wanted is a text file", .0.escape_unicode())]
+    #[error("expected a text file, found the character {}", .0.escape_unicode())]
     Character(char),
-    /// More opening brackets than any list of entries has.
-    #[error("too many brackets: wanted is a list of entries")]
-    Brackets,
-    /// Not YAML, or not a list of mappings.
+    /// Not YAML: what the parser says.
     #[error("{}", shown(.0))]
     Yaml(String),
+    /// Nested deeper than any list of entries.
+    #[error("expected a list of entries, found lists or mappings nested too deeply")]
+    Depth,
+    /// An alias inside the very node that it stands for.
+    #[error("the alias is part of what it stands for")]
+    AliasInItself,
+    /// More text than a file without aliases can have.
+    #[error("the aliases stand for too much text")]
+    Aliases,
     /// A second document.
-    #[error("a second YAML document: wanted is one list of entries")]
+    #[error("expected one list of entries, found a second YAML document")]
     SecondDocument,
+    /// The document is not a list, but this.
+    #[error("expected a list of entries, each of which starts with '- ', found {0}")]
+    NotAList(&'static str),
+    /// An entry is not a mapping, but this.
+    #[error("expected lines of the form 'key: value', found {0}")]
+    NotAnEntry(&'static str),
+    /// A key is not a text, but this.
+    #[error("expected a key, found {0}")]
+    KeyIsNoText(&'static str),
+    /// A value is not a text.
+    #[error("{key}: expected a text, found {found}")]
+    ValueIsNoText {
+        /// Its key.
+        key: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
     /// A key that there is not.
     #[error("unknown key '{}'{}", shown(key), hint(*.meant))]
     UnknownKey {
@@ -87,24 +110,22 @@ pub enum Fault {
     #[error("the key '{}' is there twice: an entry takes each key once", shown(.0))]
     DuplicateKey(String),
     /// `mode` is missing or wrong.
-    #[error("Unknown or invalid mode '{}'. Wanted is accel or ep11", shown(.0))]
+    #[error("Unknown or invalid mode '{}': expected accel or ep11", shown(.0))]
     Mode(String),
     /// EP11 without `mkvp`.
-    #[error(
-        "Mkvp value missing. Wanted are the 32 or 64 hex digits that the file mkvps of the queue has in its line WK CUR"
-    )]
+    #[error("Mkvp value missing: expected the 32 or 64 hex digits in line WK CUR of the queue's file mkvps")]
     MkvpMissing,
     /// A wrong `mkvp`.
-    #[error("Mkvp value '{}' is not valid. Wanted are 32 or 64 hex digits", shown(.0))]
+    #[error("Mkvp value '{}' is not valid: expected 32 or 64 hex digits", shown(.0))]
     Mkvp(String),
     /// A wrong `serialnr`.
     #[error(
-        "Serialnr value '{}' is not valid. Wanted are 16 characters without white space, as the file serialnr of the card has them",
+        "Serialnr value '{}' is not valid: expected 16 characters without white space, as in the card's file serialnr",
         shown(.0)
     )]
     Serialnr(String),
     /// A wrong `mingen`.
-    #[error("Mingen value '{}' is not valid. Wanted is {}", shown(value), if *.ep11 { "cex8" } else { "one of cex4 to cex8" })]
+    #[error("Mingen value '{}' is not valid: expected {}", shown(value), if *.ep11 { "cex8" } else { "one of cex4 to cex8" })]
     Mingen {
         /// The value.
         value: String,
@@ -112,14 +133,14 @@ pub enum Fault {
         ep11: bool,
     },
     /// A wrong `secretid`.
-    #[error("Secretid value '{}' is not valid. Wanted are 64 hex digits", shown(.0))]
+    #[error("Secretid value '{}' is not valid: expected 64 hex digits", shown(.0))]
     Secretid(String),
     /// EP11 without a secret.
-    #[error("Neither secretid nor name given. Wanted is one of them, to know the association secret by")]
+    #[error("Neither secretid nor name given: one of them selects the association secret")]
     NoSecret,
 }
 
-/// What is allowed, but probably not meant.
+/// Kind of a [`Warning`]: allowed, but probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WarningKind {
@@ -127,7 +148,7 @@ pub enum WarningKind {
     #[error("{0} means nothing for an accelerator")]
     MeansNothing(&'static str),
     /// A name that is not the one of the secret.
-    #[error("the name is not the one of the secret: its SHA-256 is not the secretid, which is what counts")]
+    #[error("the name does not match the secretid: its SHA-256 differs, and the secretid counts")]
     NameIsNotOfSecret,
     /// One association secret for two master keys, against *Introducing IBM Secure Execution for Linux*.
     #[error("uses the secret of entry #{} with another master key: a secret is for one master key", .0 + 1)]
@@ -149,13 +170,12 @@ impl ConfigError {
         Self { problems, more }
     }
 
-    /// What is wrong, in the order of the entries: at least one thing. Of very many only the first ones: a hundred, or
-    /// fewer if the file is large.
+    /// Problems in the order of the entries: at least one, at most a hundred.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// How many more things are wrong than [`Self::problems`] says.
+    /// Number of problems beyond those of [`Self::problems`].
     pub fn more(&self) -> usize {
         self.more
     }

@@ -54,30 +54,34 @@ fn refuses_what_is_no_list_of_entries() {
     for (row, text, wanted) in [
         ("a mapping", "mode: accel", "a list of entries"),
         ("a word", "accel", "a list of entries"),
-        ("a list of words", "- accel\n- ep11", "[0]: "),
+        (
+            "a list of words",
+            "- accel\n- ep11",
+            "AP config entry #1: expected lines of the form 'key: value', found a text (line 1, column 3)",
+        ),
         (
             "two documents",
             "- mode: accel\n---\n- mode: accel\n",
-            "a second YAML document: wanted is one list of entries (line 3, column 1)",
+            "expected one list of entries, found a second YAML document (line 3, column 1)",
         ),
-        ("a second empty document", "[]\n---\n", "a second YAML document"),
-        ("a tab as indentation", "- mode: accel\n\tmingen: cex8\n", "(line 2, column 1)"),
+        ("a second empty document", "[]\n---\n", "found a second YAML document"),
+        ("a tab as indentation", "- mode: accel\n\tmingen: cex8\n", "found a tab (line 1, column 9)"),
         ("an open bracket", "[{mode: accel}", "line"),
         (
             "a list as value",
             "- mode: accel\n  mingen: [cex8]\n",
-            "[0].mingen: invalid type: sequence, expected a text (line 2, column 11)",
+            "AP config entry #1: mingen: expected a text, found a list (line 2, column 11)",
         ),
         (
             "a mapping as value",
             "- mode: {accel: 1}\n",
-            "[0].mode: invalid type: map, expected a text (line 1, column 9)",
+            "AP config entry #1: mode: expected a text, found a mapping (line 1, column 9)",
         ),
         ("an unknown anchor", "- mode: *accel\n", "unknown anchor (line 1, column 9)"),
         (
             "a control character",
             "- mode: accel\n- na\u{1}me: x\n",
-            "the character \\u{1}: wanted is a text file (line 2, column 5)",
+            "expected a text file, found the character \\u{1} (line 2, column 5)",
         ),
         ("a byte order mark inside", "- mode: \u{feff}accel\n", "\\u{feff}"),
     ] {
@@ -90,7 +94,7 @@ fn refuses_what_is_no_list_of_entries() {
 #[test]
 fn refuses_bytes_that_are_no_text() {
     let error = parse(b"- mode: accel\n  name: \xc3\xa4\xff\n").expect_err("no UTF-8");
-    assert_eq!(error.to_string(), "a byte that is not UTF-8: wanted is a text file (line 2, column 10)");
+    assert_eq!(error.to_string(), "expected a text file, found a byte that is not UTF-8 (line 2, column 10)");
     let error = parse(&vec![b'\n'; MAX_SIZE + 1]).expect_err("too large");
     assert_eq!(error.to_string(), "the file is larger than 1048576 bytes");
     assert_eq!(parse(&vec![b'\n'; MAX_SIZE]).map(|read| read.entries), Ok(Vec::new()));
@@ -155,38 +159,38 @@ fn says_which_value_is_wrong_and_where() {
     for (text, wanted) in [
         (
             "- {}".to_owned(),
-            "AP config entry #1: Unknown or invalid mode ''. Wanted is accel or ep11 (line 1, column 3)",
+            "AP config entry #1: Unknown or invalid mode '': expected accel or ep11 (line 1, column 3)",
         ),
-        ("-\n".to_owned(), "AP config entry #1: Unknown or invalid mode ''."),
+        ("-\n".to_owned(), "AP config entry #1: Unknown or invalid mode '':"),
         (
             "- mode: cca".to_owned(),
-            "AP config entry #1: Unknown or invalid mode 'cca'. Wanted is accel or ep11 (line 1, column 9)",
+            "AP config entry #1: Unknown or invalid mode 'cca': expected accel or ep11 (line 1, column 9)",
         ),
-        ("- mode: ep11\n  name: db".to_owned(), "AP config entry #1 'db': Mkvp value missing. "),
+        ("- mode: ep11\n  name: db".to_owned(), "AP config entry #1 'db': Mkvp value missing: "),
         (
             "- mode: ep11\n  mkvp: 0xabc\n  name: db".to_owned(),
-            "AP config entry #1 'db': Mkvp value '0xabc' is not valid. Wanted are 32 or 64 hex digits (line 2, column 9)",
+            "AP config entry #1 'db': Mkvp value '0xabc' is not valid: expected 32 or 64 hex digits (line 2, column 9)",
         ),
-        (ep11("serialnr: 93AADFK71946008"), "AP config entry #1 'db': Serialnr value '93AADFK71946008' is not valid. "),
+        (ep11("serialnr: 93AADFK71946008"), "AP config entry #1 'db': Serialnr value '93AADFK71946008' is not valid: "),
         (
             ep11("serialnr: 93AADFK7 9460083"),
-            "AP config entry #1 'db': Serialnr value '93AADFK7 9460083' is not valid. ",
+            "AP config entry #1 'db': Serialnr value '93AADFK7 9460083' is not valid: ",
         ),
         (
             ep11("mingen: cex7"),
-            "AP config entry #1 'db': Mingen value 'cex7' is not valid. Wanted is cex8 (line 4, column 11)",
+            "AP config entry #1 'db': Mingen value 'cex7' is not valid: expected cex8 (line 4, column 11)",
         ),
-        (ep11("mingen: 8"), "AP config entry #1 'db': Mingen value '8' is not valid. "),
+        (ep11("mingen: 8"), "AP config entry #1 'db': Mingen value '8' is not valid: "),
         (
             accel("mingen: cex3"),
-            "AP config entry #1: Mingen value 'cex3' is not valid. Wanted is one of cex4 to cex8 (line 2, column 11)",
+            "AP config entry #1: Mingen value 'cex3' is not valid: expected one of cex4 to cex8 (line 2, column 11)",
         ),
-        (accel("mingen: cex9"), "AP config entry #1: Mingen value 'cex9' is not valid. "),
+        (accel("mingen: cex9"), "AP config entry #1: Mingen value 'cex9' is not valid: "),
         (
             ep11("secretid: 0x12"),
-            "AP config entry #1 'db': Secretid value '0x12' is not valid. Wanted are 64 hex digits (line 4, column 13)",
+            "AP config entry #1 'db': Secretid value '0x12' is not valid: expected 64 hex digits (line 4, column 13)",
         ),
-        (format!("- mode: ep11\n  mkvp: {}", a_mkvp()), "AP config entry #1: Neither secretid nor name given. "),
+        (format!("- mode: ep11\n  mkvp: {}", a_mkvp()), "AP config entry #1: Neither secretid nor name given: "),
         (
             accel("mingent: cex8"),
             "AP config entry #1: unknown key 'mingent': did you mean 'mingen'? (line 2, column 3)",
@@ -203,9 +207,9 @@ fn says_which_value_is_wrong_and_where() {
         ),
         (
             "- mode: accel\n- mode: accel\n- name: third\n".to_owned(),
-            "AP config entry #3 'third': Unknown or invalid mode ''. ",
+            "AP config entry #3 'third': Unknown or invalid mode '': ",
         ),
-        ("- mode: \"\\e[31m\"".to_owned(), "AP config entry #1: Unknown or invalid mode '\\u{1b}[31m'. "),
+        ("- mode: \"\\e[31m\"".to_owned(), "AP config entry #1: Unknown or invalid mode '\\u{1b}[31m': "),
     ] {
         let found = problems(&text);
         assert!(found.len() == 1 && found.iter().all(|found| found.starts_with(wanted)), "{text}: {found:?}");
@@ -225,6 +229,24 @@ fn says_all_that_is_wrong() {
     assert_eq!((error.problems().len(), error.more()), (100, 50));
 }
 
+/// One run says all of it, also of entries and values that are not what they should be.
+#[test]
+fn goes_on_after_what_is_no_text() {
+    let found = problems(
+        "- ep11\n- {mode: accel, mingen: [cex8], colour: red}\n- {[a]: b, mode: {}}\n- {mode: ep11, mkvp: {}}\n",
+    );
+    let wanted = [
+        "AP config entry #1: expected lines of the form 'key: value', found a text (line 1, column 3)",
+        "AP config entry #2: mingen: expected a text, found a list (line 2, column 25)",
+        "AP config entry #2: unknown key 'colour': the keys are name, description, mode, mkvp, serialnr, mingen, secretid (line 2, column 33)",
+        "AP config entry #3: expected a key, found a list (line 3, column 4)",
+        "AP config entry #3: mode: expected a text, found a mapping (line 3, column 18)",
+        "AP config entry #4: mkvp: expected a text, found a mapping (line 4, column 22)",
+        "AP config entry #4: Neither secretid nor name given: one of them selects the association secret (line 4, column 3)",
+    ];
+    assert_eq!(found, wanted);
+}
+
 #[test]
 fn warns_of_what_is_probably_not_meant() {
     let (a, b, id) = ("a".repeat(32), "b".repeat(32), SECRET1);
@@ -242,7 +264,7 @@ fn warns_of_what_is_probably_not_meant() {
             "a name of one's own",
             format!("- {{mode: ep11, mkvp: {a}, name: mine, secretid: {id}}}"),
             vec![
-                "#1 'mine': the name is not the one of the secret: its SHA-256 is not the secretid, which is what counts (line 1, column 62)",
+                "#1 'mine': the name does not match the secretid: its SHA-256 differs, and the secretid counts (line 1, column 62)",
             ],
         ),
         (
@@ -297,6 +319,10 @@ fn refuses_files_made_to_be_expensive() {
         ("mappings that hide how deep they are", "{a: '}', b: ".repeat(MAX_SIZE / 12)),
         ("a long key", format!("- {{{}: 1}}", "k".repeat(100_000))),
         ("a list in itself", "- &a [*a]".to_owned()),
+        (
+            "much text by aliases",
+            format!("- &a {{mode: accel, name: {}}}\n{}", "n".repeat(100_000), "- *a\n".repeat(50)),
+        ),
     ] {
         assert!(parse(text.as_bytes()).is_err(), "{row}");
     }

@@ -1,25 +1,25 @@
 //! Finding out what unbound queues do not tell.
 
-use super::{Event, Executor, Step, Task};
+use super::{Executor, Task};
 use crate::inventory::Note;
-use crate::plan::{Barred, doubled_master_keys};
+use crate::plan::{Excluded, Step, doubled_master_keys};
 use crate::{Apqn, Error, MasterKey, Mode, Queue, State, Wanted};
 
 impl Executor<'_> {
     /// Reads all queues, and what it takes some time to know of them.
-    pub(super) fn look_closely(&mut self, task: Task<'_>, rehearsal: bool) -> Result<Vec<Queue>, Error> {
+    pub(super) fn look_closely(&mut self, task: Task<'_>, dry_run: bool) -> Result<Vec<Queue>, Error> {
         let mut queues = self.look(task)?;
         if self.settle(task, &queues) {
             queues = self.look(task)?;
         }
-        if self.mend(task, &queues, rehearsal) {
+        if self.mend(task, &queues, dry_run) {
             queues = self.look(task)?;
         }
         loop {
             if let Some(&(first, second, mkvp)) = doubled_master_keys(&queues).first() {
                 return Err(Error::DoubledMasterKey { first, second, mkvp });
             }
-            if !self.probe(task, &mut queues, rehearsal)? {
+            if !self.probe(task, &mut queues, dry_run)? {
                 return Ok(queues);
             }
         }
@@ -43,7 +43,7 @@ impl Executor<'_> {
     }
 
     /// Unbinds queues in error, which ends that, if entries are open that they may serve. Gives whether there were any.
-    fn mend(&mut self, task: Task<'_>, queues: &[Queue], rehearsal: bool) -> bool {
+    fn mend(&mut self, task: Task<'_>, queues: &[Queue], dry_run: bool) -> bool {
         let plan = self.plan(task, queues);
         let is_open = |mode| {
             let mut open = task.entries.iter().zip(&plan.assignments).filter(|(_, planned)| planned.is_err());
@@ -51,23 +51,25 @@ impl Executor<'_> {
         };
         let broken = queues.iter().filter(|queue| queue.state == State::Broken && is_open(queue.mode));
         let broken: Vec<_> = broken.map(|queue| (queue.apqn, queue.mode)).collect();
-        if rehearsal {
+        if dry_run {
             for (apqn, _) in broken {
                 self.note(&Note::NotMended(apqn));
                 self.unseen.insert(apqn);
             }
             return false;
         }
-        self.release(&broken, Some(Step::Release));
-        !broken.is_empty()
+        let steps: Vec<_> = broken.into_iter().map(|(apqn, mode)| (Step::Unbind(apqn), mode)).collect();
+        self.announce(steps.iter().map(|(step, _)| *step));
+        self.unbind(&steps);
+        !steps.is_empty()
     }
 
     /// Binds queues whose master key may be one that an entry wants. Gives whether anything was done.
     ///
-    /// All of them are looked at before anything is changed, also if those known would do: so the plan does not
-    /// depend on what a killed run happened to know. If not all can be bound at a time, it goes on only as long as
-    /// entries are open.
-    fn probe(&mut self, task: Task<'_>, queues: &mut Vec<Queue>, rehearsal: bool) -> Result<bool, Error> {
+    /// Every candidate is probed before anything is changed, even when known queues suffice: otherwise the plan would
+    /// depend on an earlier, killed run. If not all can be bound at a time, probing goes on only as long as entries are
+    /// open.
+    fn probe(&mut self, task: Task<'_>, queues: &mut Vec<Queue>, dry_run: bool) -> Result<bool, Error> {
         let plan = self.plan(task, queues);
         let is_first = self.probed.is_empty();
         let open = task.entries.iter().zip(&plan.assignments).filter(|(entry, planned)| {
@@ -82,7 +84,7 @@ impl Executor<'_> {
             queue.mode == Mode::Ep11
                 && queue.state == State::Unbound
                 && queue.master_key == MasterKey::Unknown
-                && !self.barred.contains(&Barred::Queue(queue.apqn))
+                && !self.excluded.contains(&Excluded::Queue(queue.apqn))
                 && open.iter().any(|mingen| mingen.is_none_or(|mingen| mingen <= queue.generation))
         };
         let unknown: Vec<_> = queues.iter().filter(may_serve).map(|queue| queue.apqn).collect();
@@ -101,29 +103,32 @@ impl Executor<'_> {
         let any_satisfied = plan.assignments.iter().any(Result::is_ok);
         let may_go = |queue: &&&Queue| {
             let own = self.probed.contains(&queue.apqn);
-            !is_used(queue.apqn) && (own || any_satisfied && !rehearsal)
+            !is_used(queue.apqn) && (own || any_satisfied && !dry_run)
         };
         let unused: Vec<_> = bound.iter().filter(may_go).map(|queue| (queue.apqn, queue.mode)).collect();
         if unused.is_empty() {
-            let later = rehearsal && any_satisfied;
+            let later = dry_run && any_satisfied;
             if later {
                 self.unseen.extend(&unknown);
             }
             self.note(&Note::NotLookedAt { queues: unknown, later });
             return Ok(false);
         }
-        let (own, others): (Vec<_>, Vec<_>) = unused.into_iter().partition(|(apqn, _)| self.probed.contains(apqn));
-        self.release(&own, Some(Step::Restore));
-        self.release(&others, Some(Step::Release));
+        let step = |(apqn, mode)| match self.probed.contains(&apqn) {
+            true => (Step::Restore(apqn), mode),
+            false => (Step::Unbind(apqn), mode),
+        };
+        let mut steps: Vec<_> = unused.into_iter().map(step).collect();
+        steps.sort_by_key(|(step, _)| !matches!(step, Step::Restore(_)));
+        self.announce(steps.iter().map(|(step, _)| *step));
+        self.unbind(&steps);
         *queues = self.look(task)?;
         Ok(true)
     }
 
     /// Binds queues and reads what they tell then.
     fn look_into(&mut self, task: Task<'_>, apqns: Vec<Apqn>, queues: &mut Vec<Queue>) -> Result<(), Error> {
-        for &apqn in &apqns {
-            (self.watch)(Event::Step(Step::Probe(apqn)));
-        }
+        self.announce(apqns.iter().copied().map(Step::Probe));
         self.probed.extend(&apqns);
         let told = self.in_parallel(apqns.clone(), |operator, apqn| {
             operator.bind(apqn, Mode::Ep11)?;
@@ -139,7 +144,7 @@ impl Executor<'_> {
                         MasterKey::Unknown => {
                             self.note(&Note::NoInformation(apqn, None));
                             // It will not tell more the next time.
-                            self.barred.push(Barred::Queue(apqn));
+                            self.excluded.push(Excluded::Queue(apqn));
                         }
                     }
                     self.known.insert(apqn, (master_key, serialnr.clone()));
@@ -151,7 +156,7 @@ impl Executor<'_> {
                     is_plain = false;
                     let not_undone = self.undo(apqn);
                     self.fail(Step::Probe(apqn), error, not_undone);
-                    self.barred.push(Barred::Queue(apqn));
+                    self.excluded.push(Excluded::Queue(apqn));
                 }
             }
         }

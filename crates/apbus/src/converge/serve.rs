@@ -1,91 +1,97 @@
-//! Carrying out a plan.
+//! Carrying out steps.
 
-use super::{Event, Executor, Failure, Step, Task, with_mode};
+use super::{Event, Executor, Failure, Task, mode_of};
 use crate::error::Change;
-use crate::plan::{Assignment, Barred, Plan};
+use crate::plan::{Excluded, Step};
 use crate::{Apqn, Entry, Error, MasterKey, Mode, Operator, Queue, State, Wanted};
 
-/// What a queue shall do.
+/// The steps of one queue for its entry.
 struct Job<'a> {
+    apqn: Apqn,
     entry: usize,
     wanted: &'a Wanted,
-    assignment: &'a Assignment,
     mode: Mode,
-    needs_bind: bool,
+    is_bind: bool,
+    /// The index of the secret it is associated with.
+    associate: Option<u16>,
     /// Its driver may not be ready yet.
     just_unbound: bool,
 }
 
 impl Executor<'_> {
     /// First unbinds everything that is in the way (a place, or a secret on its card, may be needed by others), then
-    /// binds and associates.
-    pub(super) fn act(&mut self, task: Task<'_>, plan: &Plan, queues: &[Queue], steps: &[Step]) {
-        let mode = |apqn| with_mode(apqn, queues).1;
-        let is_release = |step: &&Step| matches!(step, Step::Release(_) | Step::Restore(_));
-        steps.iter().filter(is_release).for_each(|step| (self.watch)(Event::Step(*step)));
-        let unwanted = steps.iter().filter_map(|step| match step {
-            Step::Release(apqn) | Step::Restore(apqn) => Some(with_mode(*apqn, queues)),
-            _ => None,
-        });
-        self.release(&unwanted.collect::<Vec<_>>(), None);
+    /// binds and associates. What could not be unbound gets no further steps.
+    pub(super) fn act(&mut self, task: Task<'_>, queues: &[Queue], steps: &[Step]) {
+        let unbind = steps.iter().filter(|step| step.is_unbind()).map(|step| (*step, mode_of(step.queue(), queues)));
+        let unbind: Vec<_> = unbind.collect();
+        self.announce(unbind.iter().map(|(step, _)| *step));
+        self.unbind(&unbind);
 
-        let open = plan.assignments.iter().zip(task.entries).enumerate();
-        let open = open.filter_map(|(number, (planned, entry))| Some((number, entry, planned.as_ref().ok()?)));
-        let jobs: Vec<_> = open
-            .filter(|(_, _, assignment)| !assignment.kept && !self.barred.contains(&Barred::Queue(assignment.queue)))
-            .map(|(entry, Entry { wanted, .. }, assignment)| Job {
-                entry,
-                wanted,
-                assignment,
-                mode: mode(assignment.queue),
-                needs_bind: steps
-                    .iter()
-                    .any(|step| matches!(step, Step::Bind { apqn, .. } if *apqn == assignment.queue)),
-                just_unbound: self.released.contains(&assignment.queue),
-            })
-            .collect();
-        for step in steps.iter().filter(|step| matches!(step, Step::Bind { .. } | Step::Associate { .. })) {
-            (self.watch)(Event::Step(*step));
-        }
-        let served: Vec<_> = jobs.iter().map(|job| (job.entry, job.assignment)).collect();
+        let is_next = |step: &&Step| !step.is_unbind() && !self.excluded.contains(&Excluded::Queue(step.queue()));
+        let steps: Vec<_> = steps.iter().filter(is_next).copied().collect();
+        let jobs = self.jobs(task, queues, &steps);
+        self.announce(steps);
+        let served: Vec<_> = jobs.iter().map(|job| (job.apqn, job.entry)).collect();
         let ends = self.in_parallel(jobs, |operator, job| serve(operator, &job));
-        for ((entry, assignment), end) in served.into_iter().zip(ends) {
-            self.probed.remove(&assignment.queue);
-            self.released.remove(&assignment.queue);
+        for ((apqn, entry), end) in served.into_iter().zip(ends) {
+            self.probed.remove(&apqn);
+            self.released.remove(&apqn);
             if let Some(end) = end {
-                self.give_up(entry, assignment, end);
+                self.give_up(apqn, entry, end);
             }
         }
     }
 
-    fn give_up(&mut self, entry: usize, assignment: &Assignment, end: Refused) {
-        let apqn = assignment.queue;
+    /// The steps by queue; those of a queue follow each other.
+    fn jobs<'a>(&self, task: Task<'a>, queues: &[Queue], steps: &[Step]) -> Vec<Job<'a>> {
+        let mut jobs: Vec<Job<'a>> = Vec::new();
+        for step in steps {
+            let (apqn, entry, associate) = match *step {
+                Step::Bind { apqn, entry } => (apqn, entry, None),
+                Step::Associate { apqn, index, entry } => (apqn, entry, Some(index)),
+                Step::Keep { .. } | Step::Probe(_) | Step::Unbind(_) | Step::Restore(_) => continue,
+            };
+            let Some(Entry { wanted, .. }) = task.entries.get(entry) else { continue };
+            match jobs.last_mut().filter(|job| job.apqn == apqn) {
+                Some(job) => job.associate = associate,
+                None => jobs.push(Job {
+                    apqn,
+                    entry,
+                    wanted,
+                    mode: mode_of(apqn, queues),
+                    is_bind: associate.is_none(),
+                    associate,
+                    just_unbound: self.released.contains(&apqn),
+                }),
+            }
+        }
+        jobs
+    }
+
+    fn give_up(&mut self, apqn: Apqn, entry: usize, end: Refused) {
         self.released.insert(apqn);
-        let (step, barred) = match (end.associating, assignment.secret) {
-            (true, Some(index)) => (Step::Associate { apqn, index, entry }, Barred::Secret(apqn, index)),
-            _ => (Step::Bind { apqn, entry }, Barred::Queue(apqn)),
+        let (step, excluded) = match end.associating {
+            Some(index) => (Step::Associate { apqn, index, entry }, Excluded::Secret(apqn, index)),
+            None => (Step::Bind { apqn, entry }, Excluded::Queue(apqn)),
         };
-        self.barred.push(barred);
+        self.excluded.push(excluded);
         if end.not_undone.is_some() {
-            self.barred.push(Barred::Queue(apqn));
+            self.excluded.push(Excluded::Queue(apqn));
         }
         self.fail(step, end.error, end.not_undone);
     }
 
-    /// Unbinds queues, and says so if it has a name for that.
-    pub(super) fn release(&mut self, queues: &[(Apqn, Mode)], step: Option<fn(Apqn) -> Step>) {
-        for &(apqn, _) in queues {
-            if let Some(step) = step {
-                (self.watch)(Event::Step(step(apqn)));
-            }
-            self.probed.remove(&apqn);
-            self.released.insert(apqn);
+    /// Unbinds queues.
+    pub(super) fn unbind(&mut self, steps: &[(Step, Mode)]) {
+        for (step, _) in steps {
+            self.probed.remove(&step.queue());
+            self.released.insert(step.queue());
         }
-        let ends = self.in_parallel(queues.to_vec(), |operator, (apqn, mode)| operator.unbind(apqn, mode).map(drop));
-        for (&(apqn, _), end) in queues.iter().zip(ends) {
+        let ends = self.in_parallel(steps.to_vec(), |operator, (step, mode)| operator.unbind(step.queue(), mode));
+        for (&(step, _), end) in steps.iter().zip(ends) {
             if let Err(error) = end {
-                self.barred.push(Barred::Queue(apqn));
-                self.fail(step.unwrap_or(Step::Release)(apqn), error, None);
+                self.excluded.push(Excluded::Queue(step.queue()));
+                self.fail(step, error, None);
             }
         }
     }
@@ -107,28 +113,25 @@ impl Executor<'_> {
 /// How far it came.
 struct Refused {
     error: Error,
-    associating: bool,
+    /// The index of the secret, if it is the association that did not work.
+    associating: Option<u16>,
     not_undone: Option<Error>,
 }
 
 /// Makes a queue what its entry wants, or unbinds it and says why.
 fn serve(operator: &Operator<'_>, job: &Job<'_>) -> Option<Refused> {
-    let apqn = job.assignment.queue;
-    let mut associating = false;
-    let result = prepare(operator, job).and_then(|()| match job.assignment.secret {
-        Some(index) => {
-            associating = true;
-            operator.associate(apqn, index)
-        }
-        None => Ok(()),
+    let mut associating = None;
+    let result = prepare(operator, job).and_then(|()| {
+        associating = job.associate;
+        job.associate.map_or(Ok(()), |index| operator.associate(job.apqn, index))
     });
-    result.err().map(|error| Refused { error, associating, not_undone: undo(operator, apqn, job.mode) })
+    result.err().map(|error| Refused { error, associating, not_undone: undo(operator, job.apqn, job.mode) })
 }
 
 /// Binds a queue. While it was not bound it may have become another one, so it is asked again.
 fn prepare(operator: &Operator<'_>, job: &Job<'_>) -> Result<(), Error> {
-    let apqn = job.assignment.queue;
-    if !job.needs_bind {
+    let apqn = job.apqn;
+    if !job.is_bind {
         return Ok(());
     }
     if job.just_unbound {

@@ -1,20 +1,20 @@
 //! Whether a queue fits an entry, whatever the others get.
 
-use super::{Barred, Obstacle, Problem};
+use super::{Excluded, Problem, UnusableReason};
 use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SerialNumber, State, Wanted};
 use std::collections::{HashMap, HashSet};
 use uvtypes::SecretId;
 
 /// A problem, with what is looked up often.
-pub(super) struct Ground<'a> {
+pub(super) struct Instance<'a> {
     pub(super) entries: &'a [Entry],
     /// In the order of their names.
     queues: Vec<&'a Queue>,
     limit: usize,
     /// The indices of each secret, lowest first.
     indices: HashMap<SecretId, Vec<u16>>,
-    barred_queues: HashSet<Apqn>,
-    barred_secrets: HashSet<(Apqn, u16)>,
+    excluded_queues: HashSet<Apqn>,
+    excluded_secrets: HashSet<(Apqn, u16)>,
     with_master_key: HashMap<Mkvp, Vec<usize>>,
     accelerators: Vec<usize>,
     /// A number for each serial number, as numbers are compared faster.
@@ -25,7 +25,7 @@ pub(super) struct Ground<'a> {
 
 /// What an entry needs, looked up once.
 #[derive(Clone, Copy)]
-pub(super) struct Need<'a> {
+pub(super) struct Requirement<'a> {
     is_ep11: bool,
     mingen: Option<Generation>,
     /// If it names a card, the number of that card's serial number, if any queue is on it.
@@ -55,13 +55,13 @@ pub(super) enum Misfit {
 }
 
 /// What makes entries equal, for a planner.
-pub(super) type Demand<'a> = (&'a Wanted, Option<Generation>);
+pub(super) type RequirementKey<'a> = (&'a Wanted, Option<Generation>);
 
-pub(super) fn demand(entry: &Entry) -> Demand<'_> {
+pub(super) fn requirement_key(entry: &Entry) -> RequirementKey<'_> {
     (&entry.wanted, entry.mingen)
 }
 
-impl<'a> Ground<'a> {
+impl<'a> Instance<'a> {
     pub(super) fn new(problem: &Problem<'a>) -> Self {
         let mut queues: Vec<_> = problem.queues.iter().collect();
         queues.sort_by_key(|queue| queue.apqn);
@@ -71,11 +71,11 @@ impl<'a> Ground<'a> {
             indices.entry(secret.id).or_default().push(secret.index);
         }
         indices.values_mut().for_each(|indices| indices.sort_unstable());
-        let (mut barred_queues, mut barred_secrets) = (HashSet::new(), HashSet::new());
-        for barred in problem.barred {
-            match *barred {
-                Barred::Queue(queue) => barred_queues.insert(queue),
-                Barred::Secret(queue, index) => barred_secrets.insert((queue, index)),
+        let (mut excluded_queues, mut excluded_secrets) = (HashSet::new(), HashSet::new());
+        for excluded in problem.excluded {
+            match *excluded {
+                Excluded::Queue(queue) => excluded_queues.insert(queue),
+                Excluded::Secret(queue, index) => excluded_secrets.insert((queue, index)),
             };
         }
         let mut with_master_key: HashMap<Mkvp, Vec<usize>> = HashMap::new();
@@ -101,8 +101,8 @@ impl<'a> Ground<'a> {
             queues,
             limit,
             indices,
-            barred_queues,
-            barred_secrets,
+            excluded_queues,
+            excluded_secrets,
             with_master_key,
             accelerators,
             serial_numbers,
@@ -125,7 +125,7 @@ impl<'a> Ground<'a> {
     }
 
     /// The numbers of the queues of the kind, and with the master key, that is wanted.
-    pub(super) fn candidates(&self, wanted: &Wanted) -> &[usize] {
+    pub(super) fn of_kind(&self, wanted: &Wanted) -> &[usize] {
         match wanted {
             Wanted::Accelerator => &self.accelerators,
             Wanted::Ep11 { mkvp, .. } => self.with_master_key.get(mkvp).map_or(&[], Vec::as_slice),
@@ -137,23 +137,23 @@ impl<'a> Ground<'a> {
         self.indices.get(secret).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn is_barred(&self, queue: Apqn) -> bool {
-        self.barred_queues.contains(&queue)
+    pub(super) fn is_excluded(&self, queue: Apqn) -> bool {
+        self.excluded_queues.contains(&queue)
     }
 
-    pub(super) fn need<'b>(&'b self, entry: &'b Entry) -> Need<'b> {
+    pub(super) fn requirement<'b>(&'b self, entry: &'b Entry) -> Requirement<'b> {
         let mingen = entry.mingen;
         match &entry.wanted {
-            Wanted::Accelerator => Need { is_ep11: false, mingen, card: None, indices: &[] },
+            Wanted::Accelerator => Requirement { is_ep11: false, mingen, card: None, indices: &[] },
             Wanted::Ep11 { serialnr, secret, .. } => {
                 let card = serialnr.as_ref().map(|serialnr| self.serial_numbers.get(serialnr).copied());
-                Need { is_ep11: true, mingen, card, indices: self.indices(secret) }
+                Requirement { is_ep11: true, mingen, card, indices: self.indices(secret) }
             }
         }
     }
 
-    /// How one of the [`Self::candidates`] would serve the entry.
-    pub(super) fn fit(&self, need: &Need<'_>, number: usize) -> Result<Fit, Misfit> {
+    /// How the queue of this number, one [of the kind](Self::of_kind), would serve the entry.
+    pub(super) fn fit(&self, requirement: &Requirement<'_>, number: usize) -> Result<Fit, Misfit> {
         let queue = self.queue(number);
         match queue.state {
             State::Illicit => return Err(Misfit::Illicit),
@@ -161,43 +161,43 @@ impl<'a> Ground<'a> {
             State::Offline => return Err(Misfit::Offline),
             State::Unbound | State::Bound | State::Pending | State::Associated(_) | State::Broken => {}
         }
-        if need.card.is_some_and(|card| card.is_none() || card != self.serial_number_of[number]) {
+        if requirement.card.is_some_and(|card| card.is_none() || card != self.serial_number_of[number]) {
             return Err(Misfit::OtherCard);
         }
-        if need.mingen.is_some_and(|mingen| queue.generation < mingen) {
+        if requirement.mingen.is_some_and(|mingen| queue.generation < mingen) {
             return Err(Misfit::TooOld);
         }
-        if self.is_barred(queue.apqn) {
+        if self.is_excluded(queue.apqn) {
             return Err(Misfit::NotBindable);
         }
-        if !need.is_ep11 {
+        if !requirement.is_ep11 {
             return Ok(Fit { secret: None, kept: queue.state == State::Bound });
         }
-        if need.indices.is_empty() {
+        if requirement.indices.is_empty() {
             return Err(Misfit::NoSecret);
         }
         if let State::Associated(index) = queue.state {
-            if need.indices.contains(&index) {
+            if requirement.indices.contains(&index) {
                 return Ok(Fit { secret: Some(index), kept: true });
             }
         }
-        let index = need.indices.iter().find(|index| !self.barred_secrets.contains(&(queue.apqn, **index)));
+        let index = requirement.indices.iter().find(|index| !self.excluded_secrets.contains(&(queue.apqn, **index)));
         index.map(|index| Fit { secret: Some(*index), kept: false }).ok_or(Misfit::NotAssociable)
     }
 }
 
 impl Misfit {
     /// In words for people who know the queue.
-    pub(super) fn obstacle(self, queue: &Queue) -> Obstacle {
+    pub(super) fn obstacle(self, queue: &Queue) -> UnusableReason {
         match self {
-            Self::Illicit => Obstacle::Illicit,
-            Self::Gone => Obstacle::Gone,
-            Self::Offline => Obstacle::Offline,
-            Self::OtherCard => Obstacle::OtherCard(queue.serialnr.clone()),
-            Self::TooOld => Obstacle::TooOld(queue.generation),
-            Self::NotBindable => Obstacle::NotBindable,
-            Self::NoSecret => Obstacle::NoSecret,
-            Self::NotAssociable => Obstacle::NotAssociable,
+            Self::Illicit => UnusableReason::Illicit,
+            Self::Gone => UnusableReason::Gone,
+            Self::Offline => UnusableReason::Offline,
+            Self::OtherCard => UnusableReason::OtherCard(queue.serialnr.clone()),
+            Self::TooOld => UnusableReason::TooOld(queue.generation),
+            Self::NotBindable => UnusableReason::NotBindable,
+            Self::NoSecret => UnusableReason::NoSecret,
+            Self::NotAssociable => UnusableReason::NotAssociable,
         }
     }
 }

@@ -3,6 +3,21 @@
 //! Successive best augmenting paths (Busacker and Gowen 1961, Jewell 1958: minimum-cost flow): the matching of each
 //! size is the best of that size. A row that has a slot keeps having one, so what a path adds to the set of rows is the
 //! row that it starts from; that is why the order of rows need not be a number in the gain.
+//!
+//! An example: both of two entries fit card 0, a CEX8; only the first one fits card 1, a CEX7. The gain is the generation.
+//!
+//! ```text
+//!           slot 0    slot 1
+//! row 0       8         7
+//! row 1       8         -
+//!
+//! 1st path: row 0 ─ slot 0                     gain 8             row 0 has slot 0
+//! 2nd path: row 1 ─ slot 0 ─ row 0 ─ slot 1    gain 8 + (7 - 8)   row 1 has slot 0, row 0 has slot 1: 15 in all
+//! ```
+//!
+//! Taking the rows one after another would have ended with row 0 on slot 0, and nothing for row 1. A [`Label`] is the best
+//! way to a slot so far: after the first round of the second path, slot 0 has (gain 8, from row 1); its holder, row 0, could
+//! move to slot 1, which gives slot 1 the label (gain 7, from row 1). Slot 1 is free, so the path ends there.
 
 use std::ops::{Add, Sub};
 

@@ -1,8 +1,8 @@
 //! What two entries cannot share: a queue; on a card, a master key, nor a secret.
 //!
-//! A matching can keep one such rule for each offer: its slot. On a card where each secret is offered with one master
+//! A matching can keep one such rule for each candidate: its slot. On a card where each secret is offered with one master
 //! key only, "a secret once" follows from "a master key once", and the other way round. Where neither holds, one of the
-//! rules becomes the slot and the other one the guard, which the search has to look after.
+//! rules becomes the slot and the other one the exclusion, which the search has to look after.
 
 use crate::Mkvp;
 use std::cmp::Ordering;
@@ -15,9 +15,9 @@ pub(super) struct Places {
     rules: HashMap<(u8, Mkvp), Rule>,
 }
 
-/// What is kept by slots where it makes no difference.
+/// Tie-break: which rule the slots enforce where both are equally selective.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum First {
+pub(super) enum SlotRule {
     MasterKeys,
     Secrets,
 }
@@ -29,7 +29,7 @@ enum Place {
     Secret(u8, SecretId),
 }
 
-/// Which of the two rules of a card become slot and guard.
+/// Which of the two rules of a card become slot and exclusion.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     MasterKey,
@@ -43,7 +43,7 @@ impl Places {
     ///
     /// Where there are two rules, the one with fewer places is kept by the slots, as it rules out more; of equal ones,
     /// the one for `first`.
-    pub(super) fn new(offered: impl Iterator<Item = (u8, Mkvp, SecretId)>, first: First) -> Self {
+    pub(super) fn new(offered: impl Iterator<Item = (u8, Mkvp, SecretId)>, first: SlotRule) -> Self {
         let mut known = HashSet::new();
         let mut of_card: HashMap<u8, Vec<(Mkvp, SecretId)>> = HashMap::new();
         for (card, mkvp, secret) in offered {
@@ -63,7 +63,7 @@ impl Places {
         self.number(Place::Queue(queue))
     }
 
-    /// The slot and the guard of an EP11 queue.
+    /// The slot and the exclusion of an EP11 queue.
     pub(super) fn on_card(&mut self, card: u8, mkvp: Mkvp, secret: SecretId) -> (usize, Option<usize>) {
         let (mkvp_place, secret_place) = (Place::MasterKey(card, mkvp), Place::Secret(card, secret));
         match self.rules[&(card, mkvp)] {
@@ -81,7 +81,7 @@ impl Places {
 }
 
 /// The rule for each master key of a card: the same one for all that hang together by secrets.
-fn rules(pairs: &[(Mkvp, SecretId)], first: First) -> HashMap<Mkvp, Rule> {
+fn rules(pairs: &[(Mkvp, SecretId)], first: SlotRule) -> HashMap<Mkvp, Rule> {
     let mut keys_of: HashMap<SecretId, Vec<Mkvp>> = HashMap::new();
     let mut secrets_of: HashMap<Mkvp, Vec<SecretId>> = HashMap::new();
     for (mkvp, secret) in pairs {
@@ -106,8 +106,8 @@ fn rules(pairs: &[(Mkvp, SecretId)], first: First) -> HashMap<Mkvp, Rule> {
             Rule::Secret
         } else {
             match (keys.len().cmp(&secrets.len()), first) {
-                (Ordering::Less, _) | (Ordering::Equal, First::MasterKeys) => Rule::MasterKeyThenSecret,
-                (Ordering::Greater, _) | (Ordering::Equal, First::Secrets) => Rule::SecretThenMasterKey,
+                (Ordering::Less, _) | (Ordering::Equal, SlotRule::MasterKeys) => Rule::MasterKeyThenSecret,
+                (Ordering::Greater, _) | (Ordering::Equal, SlotRule::Secrets) => Rule::SecretThenMasterKey,
             }
         };
         rules.extend(keys.into_iter().map(|key| (key, rule)));

@@ -1,7 +1,7 @@
 //! Why an entry has no queue, and a queue no entry.
 
 use super::Assignment;
-use super::fit::{Demand, Ground, Need, demand};
+use super::fit::{Instance, Requirement, RequirementKey, requirement_key};
 use crate::{Apqn, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SerialNumber, State, Wanted};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -10,10 +10,10 @@ use uvtypes::SecretId;
 /// How many queues a reason names at most.
 const MOST_NAMED: usize = 8;
 
-/// Why an entry has no queue.
+/// Reason why an entry has no queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Unsatisfied {
+pub enum EntryUnserved {
     /// The ultravisor has no association secret with the id.
     NoSecret,
     /// There is no queue of the kind.
@@ -30,7 +30,7 @@ pub enum Unsatisfied {
         /// Which kind.
         mode: Mode,
         /// Those there are, or the first of them, with what is in the way. Those that would fit come first.
-        queues: Vec<(Apqn, Obstacle)>,
+        queues: Vec<(Apqn, UnusableReason)>,
         /// How many more there are.
         more: usize,
     },
@@ -38,31 +38,31 @@ pub enum Unsatisfied {
     Limit(usize),
 }
 
-/// Why a queue does not serve an entry that asks for its kind and master key.
+/// Reason why a queue does not serve an entry that asks for its kind and master key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Obstacle {
-    /// This guest may not use it.
+pub enum UnusableReason {
+    /// This guest may not use the queue.
     Illicit,
-    /// The host has taken it away.
+    /// The host has taken the queue away.
     Gone,
-    /// It is offline.
+    /// The queue is offline.
     Offline,
-    /// It could not be bound.
+    /// The queue could not be bound.
     NotBindable,
-    /// It could not be associated with the secret.
+    /// The queue could not be associated with the secret.
     NotAssociable,
-    /// It is on a card with this serial number, if known, and not the one wanted.
+    /// The queue is on another card than the one wanted: on the one with this serial number, if that is known.
     OtherCard(Option<SerialNumber>),
-    /// It is of this generation.
+    /// The card is only of this generation.
     TooOld(Generation),
     /// The ultravisor does not have the secret.
     NoSecret,
-    /// It serves the entry of this index.
+    /// The queue serves the entry of this index, counted from 0.
     Serves(usize),
-    /// Its master key is used by this queue of the same card.
+    /// This queue of the same card uses the master key.
     MasterKeyUsed(Apqn),
-    /// The secret is used by this queue of the same card.
+    /// This queue of the same card uses the secret.
     SecretUsed(Apqn),
     /// As many queues as may be bound, this many, are in use.
     Limit(usize),
@@ -70,32 +70,32 @@ pub enum Obstacle {
     NotFound,
 }
 
-/// Why no entry has a queue.
+/// Reason why a queue serves no entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LeftOut {
+pub enum QueueUnused {
     /// CCA queues cannot be used with Secure Execution.
     Cca,
-    /// This guest may not use it.
+    /// This guest may not use the queue.
     Illicit,
-    /// The host has taken it away.
+    /// The host has taken the queue away.
     Gone,
-    /// It is offline.
+    /// The queue is offline.
     Offline,
-    /// It could not be bound.
+    /// The queue could not be bound.
     NotBindable,
-    /// Its master key is not known: it was not needed, or could not be read.
+    /// The master key is not known: it was not needed, or could not be read.
     MasterKeyUnknown,
-    /// It has no master key.
+    /// The queue has no master key.
     NoMasterKey,
     /// No entry asks for an accelerator.
     NoAcceleratorAsked,
-    /// No entry asks for its master key.
+    /// No entry asks for this master key, the queue's.
     MasterKeyNotAsked(Mkvp),
     /// The entry of this index asks for it and has another queue.
     Served(usize, Apqn),
     /// The entry of this index asks for it, has none, and cannot have this one.
-    Unfit(usize, Obstacle),
+    Unfit(usize, UnusableReason),
 }
 
 /// What is in use.
@@ -107,50 +107,50 @@ struct Use {
     master_keys: HashMap<(u8, Mkvp), Apqn>,
 }
 
-type Explained = (Vec<Result<Assignment, Unsatisfied>>, Vec<(Apqn, LeftOut)>);
+type Explained = (Vec<Result<Assignment, EntryUnserved>>, Vec<(Apqn, QueueUnused)>);
 
 /// Adds the reasons.
-pub(super) fn explain(ground: &Ground<'_>, assignments: &[Option<Assignment>]) -> Explained {
-    let in_use = Use::new(ground, assignments);
-    let mut of_demand: HashMap<Demand<'_>, Unsatisfied> = HashMap::new();
-    let explained = ground.entries.iter().zip(assignments).map(|(entry, assignment)| {
+pub(super) fn explain(instance: &Instance<'_>, assignments: &[Option<Assignment>]) -> Explained {
+    let in_use = Use::new(instance, assignments);
+    let mut of_requirement: HashMap<RequirementKey<'_>, EntryUnserved> = HashMap::new();
+    let explained = instance.entries.iter().zip(assignments).map(|(entry, assignment)| {
         assignment.ok_or_else(|| {
-            let known = of_demand.entry(demand(entry));
-            known.or_insert_with(|| unsatisfied(ground, &in_use, entry)).clone()
+            let known = of_requirement.entry(requirement_key(entry));
+            known.or_insert_with(|| entry_unserved(instance, &in_use, entry)).clone()
         })
     });
     let explained = explained.collect();
-    let asking = Asking::new(ground, assignments);
+    let applicants = Applicants::new(instance, assignments);
     let is_unused = |(_, queue): &(usize, &&Queue)| !in_use.entry_of.contains_key(&queue.apqn);
-    let unused = ground.queues().iter().enumerate().filter(is_unused);
-    let left_out = unused.map(|(number, queue)| (queue.apqn, left_out(ground, &in_use, &asking, number)));
-    (explained, left_out.collect())
+    let unused = instance.queues().iter().enumerate().filter(is_unused);
+    let reasons = unused.map(|(number, queue)| (queue.apqn, queue_unused(instance, &in_use, &applicants, number)));
+    (explained, reasons.collect())
 }
 
-fn unsatisfied(ground: &Ground<'_>, in_use: &Use, entry: &Entry) -> Unsatisfied {
+fn entry_unserved(instance: &Instance<'_>, in_use: &Use, entry: &Entry) -> EntryUnserved {
     let mode = match &entry.wanted {
         Wanted::Accelerator => Mode::Accelerator,
-        Wanted::Ep11 { secret, .. } if ground.indices(secret).is_empty() => return Unsatisfied::NoSecret,
+        Wanted::Ep11 { secret, .. } if instance.indices(secret).is_empty() => return EntryUnserved::NoSecret,
         Wanted::Ep11 { .. } => Mode::Ep11,
     };
-    let candidates = ground.candidates(&entry.wanted);
-    if candidates.is_empty() {
-        let of_mode = || ground.queues().iter().filter(|queue| queue.mode == mode);
+    let same_kind = instance.of_kind(&entry.wanted);
+    if same_kind.is_empty() {
+        let of_mode = || instance.queues().iter().filter(|queue| queue.mode == mode);
         return match of_mode().count() {
-            0 => Unsatisfied::NoQueue(mode),
-            count => Unsatisfied::NoMasterKey {
+            0 => EntryUnserved::NoQueue(mode),
+            count => EntryUnserved::NoMasterKey {
                 seen: of_mode().take(MOST_NAMED).map(|queue| (queue.apqn, queue.master_key)).collect(),
                 more: count.saturating_sub(MOST_NAMED),
             },
         };
     }
     let (mut fitting, mut others) = (Vec::new(), Vec::new());
-    let need = ground.need(entry);
-    for number in candidates {
-        let queue = ground.queue(*number);
-        match ground.fit(&need, *number) {
+    let requirement = instance.requirement(entry);
+    for number in same_kind {
+        let queue = instance.queue(*number);
+        match instance.fit(&requirement, *number) {
             Ok(_) => match in_use.obstacle(entry, queue) {
-                Obstacle::Limit(limit) => return Unsatisfied::Limit(limit),
+                UnusableReason::Limit(limit) => return EntryUnserved::Limit(limit),
                 obstacle if fitting.len() < MOST_NAMED => fitting.push((queue.apqn, obstacle)),
                 _ => {}
             },
@@ -160,35 +160,37 @@ fn unsatisfied(ground: &Ground<'_>, in_use: &Use, entry: &Entry) -> Unsatisfied 
     }
     fitting.extend(others);
     fitting.truncate(MOST_NAMED);
-    let more = candidates.len() - fitting.len();
-    Unsatisfied::Obstacles { mode, queues: fitting, more }
+    let more = same_kind.len() - fitting.len();
+    EntryUnserved::Obstacles { mode, queues: fitting, more }
 }
 
-fn left_out(ground: &Ground<'_>, in_use: &Use, asking: &Asking<'_>, number: usize) -> LeftOut {
-    let queue = ground.queue(number);
+fn queue_unused(instance: &Instance<'_>, in_use: &Use, applicants: &Applicants<'_>, number: usize) -> QueueUnused {
+    let queue = instance.queue(number);
     match (queue.mode, queue.state) {
-        (Mode::Cca, _) => return LeftOut::Cca,
-        (_, State::Illicit) => return LeftOut::Illicit,
-        (_, State::Gone) => return LeftOut::Gone,
-        (_, State::Offline) => return LeftOut::Offline,
-        _ if ground.is_barred(queue.apqn) => return LeftOut::NotBindable,
+        (Mode::Cca, _) => return QueueUnused::Cca,
+        (_, State::Illicit) => return QueueUnused::Illicit,
+        (_, State::Gone) => return QueueUnused::Gone,
+        (_, State::Offline) => return QueueUnused::Offline,
+        _ if instance.is_excluded(queue.apqn) => return QueueUnused::NotBindable,
         _ => {}
     }
     let (entries, nobody) = match (queue.mode, queue.master_key) {
-        (Mode::Accelerator, _) => (Some(&asking.accelerator), LeftOut::NoAcceleratorAsked),
-        (_, MasterKey::Unknown) => return LeftOut::MasterKeyUnknown,
-        (_, MasterKey::None) => return LeftOut::NoMasterKey,
-        (_, MasterKey::Valid(mkvp)) => (asking.master_key.get(&mkvp), LeftOut::MasterKeyNotAsked(mkvp)),
+        (Mode::Accelerator, _) => (Some(&applicants.accelerator), QueueUnused::NoAcceleratorAsked),
+        (_, MasterKey::Unknown) => return QueueUnused::MasterKeyUnknown,
+        (_, MasterKey::None) => return QueueUnused::NoMasterKey,
+        (_, MasterKey::Valid(mkvp)) => (applicants.master_key.get(&mkvp), QueueUnused::MasterKeyNotAsked(mkvp)),
     };
     let mut reason = nobody;
-    for Ask { entry, need, assigned } in entries.into_iter().flatten() {
-        match (ground.fit(need, number), assigned) {
-            (Ok(_), None) => return LeftOut::Unfit(*entry, in_use.obstacle(&ground.entries[*entry], queue)),
-            (Ok(_), Some(other)) if !matches!(reason, LeftOut::Served(..)) => {
-                reason = LeftOut::Served(*entry, *other);
+    for Applicant { entry, requirement, assigned } in entries.into_iter().flatten() {
+        match (instance.fit(requirement, number), assigned) {
+            (Ok(_), None) => return QueueUnused::Unfit(*entry, in_use.obstacle(&instance.entries[*entry], queue)),
+            (Ok(_), Some(other)) if !matches!(reason, QueueUnused::Served(..)) => {
+                reason = QueueUnused::Served(*entry, *other);
             }
-            (Err(misfit), _) if matches!(reason, LeftOut::NoAcceleratorAsked | LeftOut::MasterKeyNotAsked(_)) => {
-                reason = LeftOut::Unfit(*entry, misfit.obstacle(queue));
+            (Err(misfit), _)
+                if matches!(reason, QueueUnused::NoAcceleratorAsked | QueueUnused::MasterKeyNotAsked(_)) =>
+            {
+                reason = QueueUnused::Unfit(*entry, misfit.obstacle(queue));
             }
             _ => {}
         }
@@ -196,48 +198,48 @@ fn left_out(ground: &Ground<'_>, in_use: &Use, asking: &Asking<'_>, number: usiz
     reason
 }
 
-/// Which entries ask for what: of those that want the same and are in the same case only the first.
-struct Asking<'a> {
-    accelerator: Vec<Ask<'a>>,
-    master_key: HashMap<Mkvp, Vec<Ask<'a>>>,
+/// The entries by what they ask for: of those that want the same and are in the same case only the first.
+struct Applicants<'a> {
+    accelerator: Vec<Applicant<'a>>,
+    master_key: HashMap<Mkvp, Vec<Applicant<'a>>>,
 }
 
-struct Ask<'a> {
+struct Applicant<'a> {
     entry: usize,
-    need: Need<'a>,
+    requirement: Requirement<'a>,
     /// The queue that it has.
     assigned: Option<Apqn>,
 }
 
-impl<'a> Asking<'a> {
-    fn new(ground: &'a Ground<'_>, assignments: &[Option<Assignment>]) -> Self {
-        let mut asking = Self { accelerator: Vec::new(), master_key: HashMap::new() };
+impl<'a> Applicants<'a> {
+    fn new(instance: &'a Instance<'_>, assignments: &[Option<Assignment>]) -> Self {
+        let mut applicants = Self { accelerator: Vec::new(), master_key: HashMap::new() };
         let mut known = HashSet::new();
-        for (number, (entry, assignment)) in ground.entries.iter().zip(assignments).enumerate() {
-            if !known.insert((demand(entry), assignment.is_some())) {
+        for (number, (entry, assignment)) in instance.entries.iter().zip(assignments).enumerate() {
+            if !known.insert((requirement_key(entry), assignment.is_some())) {
                 continue;
             }
             let assigned = assignment.map(|assignment| assignment.queue);
-            let ask = Ask { entry: number, need: ground.need(entry), assigned };
+            let applicant = Applicant { entry: number, requirement: instance.requirement(entry), assigned };
             match entry.wanted {
-                Wanted::Accelerator => asking.accelerator.push(ask),
-                Wanted::Ep11 { mkvp, .. } => asking.master_key.entry(mkvp).or_default().push(ask),
+                Wanted::Accelerator => applicants.accelerator.push(applicant),
+                Wanted::Ep11 { mkvp, .. } => applicants.master_key.entry(mkvp).or_default().push(applicant),
             }
         }
-        asking
+        applicants
     }
 }
 
 impl Use {
-    fn new(ground: &Ground<'_>, assignments: &[Option<Assignment>]) -> Self {
+    fn new(instance: &Instance<'_>, assignments: &[Option<Assignment>]) -> Self {
         let mut in_use = Self {
-            limit: ground.limit(),
+            limit: instance.limit(),
             count: 0,
             entry_of: HashMap::new(),
             secrets: HashMap::new(),
             master_keys: HashMap::new(),
         };
-        for (number, (entry, assignment)) in ground.entries.iter().zip(assignments).enumerate() {
+        for (number, (entry, assignment)) in instance.entries.iter().zip(assignments).enumerate() {
             let Some(Assignment { queue, .. }) = assignment else { continue };
             in_use.count += 1;
             in_use.entry_of.insert(*queue, number);
@@ -250,26 +252,26 @@ impl Use {
     }
 
     /// Why an entry does not have a queue that fits.
-    fn obstacle(&self, entry: &Entry, queue: &Queue) -> Obstacle {
+    fn obstacle(&self, entry: &Entry, queue: &Queue) -> UnusableReason {
         if let Some(entry) = self.entry_of.get(&queue.apqn) {
-            return Obstacle::Serves(*entry);
+            return UnusableReason::Serves(*entry);
         }
         if let Wanted::Ep11 { mkvp, secret, .. } = &entry.wanted {
             if let Some(other) = self.master_keys.get(&(queue.apqn.card, *mkvp)) {
-                return Obstacle::MasterKeyUsed(*other);
+                return UnusableReason::MasterKeyUsed(*other);
             }
             if let Some(other) = self.secrets.get(&(queue.apqn.card, *secret)) {
-                return Obstacle::SecretUsed(*other);
+                return UnusableReason::SecretUsed(*other);
             }
         }
         match self.count >= self.limit {
-            true => Obstacle::Limit(self.limit),
-            false => Obstacle::NotFound,
+            true => UnusableReason::Limit(self.limit),
+            false => UnusableReason::NotFound,
         }
     }
 }
 
-impl fmt::Display for Unsatisfied {
+impl fmt::Display for EntryUnserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSecret => f.write_str("no association secret with this id is in the ultravisor"),
@@ -305,7 +307,7 @@ impl fmt::Display for Unsatisfied {
     }
 }
 
-impl fmt::Display for Obstacle {
+impl fmt::Display for UnusableReason {
     /// What is said of the queue: `serves entry #1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -334,7 +336,7 @@ impl fmt::Display for Obstacle {
     }
 }
 
-impl fmt::Display for LeftOut {
+impl fmt::Display for QueueUnused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cca => f.write_str("CCA queues cannot be used with Secure Execution"),

@@ -1,7 +1,7 @@
 //! Known cases, most of them ones where taking queues as they come goes wrong.
 
 use crate::rules::{World, accelerator, ep11, mkvp, secret_id, serialnr};
-use apbus::plan::{Barred, doubled_master_keys, plan, unbind_all};
+use apbus::plan::{Excluded, doubled_master_keys, plan, unbind_all};
 use apbus::{Apqn, AssociationSecret, Entry, Generation, MAX_QUEUES, MasterKey, Mode, Queue, State};
 
 /// One situation and what is to become of it.
@@ -170,7 +170,7 @@ fn finds_the_best_plan() {
             Err(_) => "-".to_owned(),
         });
         assert_eq!(shown.collect::<Vec<_>>().join(", "), case.plan, "{}", case.row);
-        let actions: Vec<_> = plan.actions.iter().map(ToString::to_string).collect();
+        let actions: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
         assert_eq!(actions.join(", "), case.actions, "{}", case.row);
         assert!(plan.exact, "{}", case.row);
     }
@@ -255,7 +255,7 @@ fn says_why_a_queue_serves_no_entry() {
     ] {
         let world = world(queue, entries);
         let plan = plan(&world.problem());
-        let reason = plan.left_out.iter().find(|(queue, _)| *queue == world.queues[0].apqn);
+        let reason = plan.unused.iter().find(|(queue, _)| *queue == world.queues[0].apqn);
         assert_eq!(reason.unwrap().1.to_string(), wanted, "{row}");
     }
 }
@@ -267,12 +267,12 @@ fn binds_no_more_queues_than_allowed() {
     let mut world = world(&queues.join(", "), &thirteen("accel"));
     let plan = |world: &World| plan(&world.problem());
     let found = plan(&world);
-    assert_eq!(found.actions.len(), 12);
+    assert_eq!(found.steps.len(), 12);
     assert_eq!(
         found.assignments[12].as_ref().expect_err("one too many").to_string(),
         "12 queues are bound, and there may be no more"
     );
-    let left_out: Vec<_> = found.left_out.iter().map(|(queue, reason)| format!("{queue}: {reason}")).collect();
+    let left_out: Vec<_> = found.unused.iter().map(|(queue, reason)| format!("{queue}: {reason}")).collect();
     assert_eq!(
         left_out,
         ["00.000c: not for entry #13: it is not used, as 12 queues are bound, and there may be no more"]
@@ -281,18 +281,18 @@ fn binds_no_more_queues_than_allowed() {
     // A queue that serves an entry is not given up for another one.
     world.queues[12].state = State::Bound;
     let found = plan(&world);
-    assert_eq!(found.actions.len(), 11);
+    assert_eq!(found.steps.len(), 11);
     assert!(found.assignments.iter().flatten().any(|found| found.kept && found.queue == world.queues[12].apqn));
 
     world.limit = 1;
     let found = plan(&world);
-    assert_eq!((found.actions.len(), found.assignments.iter().flatten().count()), (0, 1));
+    assert_eq!((found.steps.len(), found.assignments.iter().flatten().count()), (0, 1));
     assert_eq!(
         found.assignments[12].as_ref().expect_err("one too many").to_string(),
         "1 queue is bound, and there may be no more"
     );
     world.limit = 0;
-    assert_eq!(plan(&world).actions, []);
+    assert_eq!(plan(&world).steps, []);
 }
 
 #[test]
@@ -303,19 +303,19 @@ fn does_not_try_again_what_failed() {
     let used =
         |world: &World| plan(&world.problem()).assignments[0].as_ref().map(|found| (found.queue, found.secret)).ok();
     assert_eq!(used(&world), Some((first, Some(0))));
-    world.barred = vec![Barred::Secret(first, 0)];
+    world.excluded = vec![Excluded::Secret(first, 0)];
     assert_eq!(used(&world), Some((first, Some(7))));
-    world.barred.push(Barred::Secret(first, 7));
+    world.excluded.push(Excluded::Secret(first, 7));
     assert_eq!(used(&world), Some((second, Some(0))));
-    world.barred = vec![Barred::Queue(first)];
+    world.excluded = vec![Excluded::Queue(first)];
     assert_eq!(used(&world), Some((second, Some(0))));
-    world.barred.extend([Barred::Secret(second, 0), Barred::Secret(second, 7)]);
+    world.excluded.extend([Excluded::Secret(second, 0), Excluded::Secret(second, 7)]);
     let found = plan(&world.problem());
     assert_eq!(
         found.assignments[0].as_ref().expect_err("nothing is left").to_string(),
         "2 queues have this MKVP, but 28.0014 could not be bound; 29.0014 could not be associated with the secret"
     );
-    assert_eq!(found.actions, []);
+    assert_eq!(found.steps, []);
 
     // Whatever failed: a queue that is as it should be is.
     world.queues[1].state = State::Associated(7);
@@ -349,7 +349,7 @@ fn world(queues: &str, entries: &str) -> World {
             .map(|number| AssociationSecret { id: secret_id(number), index: u16::from(number) - 1 })
             .collect(),
         limit: MAX_QUEUES,
-        barred: Vec::new(),
+        excluded: Vec::new(),
     }
 }
 

@@ -1,32 +1,33 @@
 //! Plans too large for an exhaustive search: they keep the rules, and do not depend on what does not matter.
 
 use crate::rules::{Value, World, scaled, violations};
-use apbus::plan::{Action, plan};
+use apbus::plan::{Step, plan};
 use apbus::{Mode, Queue, State};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
-/// What becomes of the queues if all actions succeed, or what is wrong with an action.
-fn outcome(world: &World, actions: &[Action]) -> Result<HashMap<apbus::Apqn, State>, String> {
+/// What becomes of the queues if all steps succeed, or what is wrong with one.
+fn outcome(world: &World, steps: &[Step]) -> Result<HashMap<apbus::Apqn, State>, String> {
     let mut states: HashMap<_, _> = world.queues.iter().map(|queue| (queue.apqn, queue.state)).collect();
     let mut built = false;
-    for action in actions {
-        let (queue, next) = match *action {
-            Action::Unbind(queue) => (queue, State::Unbound),
-            Action::Bind(queue) => (queue, State::Bound),
-            Action::Associate(queue, index) => (queue, State::Associated(index)),
+    for step in steps {
+        let next = match *step {
+            Step::Unbind(_) => State::Unbound,
+            Step::Bind { .. } => State::Bound,
+            Step::Associate { index, .. } => State::Associated(index),
+            other => return Err(format!("{other}: no step of a plan")),
         };
-        let state = states.get_mut(&queue).ok_or("no such queue")?;
-        let is_right = match (action, *state) {
-            (Action::Unbind(_), State::Bound | State::Pending | State::Associated(_) | State::Broken) => !built,
-            (Action::Bind(_), State::Unbound) | (Action::Associate(..), State::Bound) => {
+        let state = states.get_mut(&step.queue()).ok_or("no such queue")?;
+        let is_right = match (step, *state) {
+            (Step::Unbind(_), State::Bound | State::Pending | State::Associated(_) | State::Broken) => !built,
+            (Step::Bind { .. }, State::Unbound) | (Step::Associate { .. }, State::Bound) => {
                 built = true;
                 true
             }
             _ => false,
         };
         if !is_right {
-            return Err(format!("{action}: it is {state:?}"));
+            return Err(format!("{step}: it is {state:?}"));
         }
         *state = next;
     }
@@ -41,7 +42,7 @@ proptest! {
         let found = plan(&world.problem());
         let chosen = world.chosen(&found);
         prop_assert_eq!(violations(&world, &chosen), Vec::<String>::new());
-        let states = outcome(&world, &found.actions).map_err(TestCaseError::fail)?;
+        let states = outcome(&world, &found.steps).map_err(TestCaseError::fail)?;
 
         let mut used = HashSet::new();
         for (entry, assignment) in world.entries.iter().zip(&found.assignments) {
@@ -52,13 +53,11 @@ proptest! {
             prop_assert!(world.keeps(entry, &after), "{:?} does not satisfy {:?}", after, entry);
             prop_assert_eq!(assignment.kept, world.keeps(entry, queue));
             prop_assert_eq!(assignment.secret, world.index(entry, queue));
-            let touched = found.actions.iter().any(|action| match action {
-                Action::Unbind(name) | Action::Bind(name) | Action::Associate(name, _) => *name == queue.apqn,
-            });
+            let touched = found.steps.iter().any(|step| step.queue() == queue.apqn);
             prop_assert_eq!(touched, !assignment.kept);
         }
         // Each queue is either used or explained, and nothing else stays bound.
-        let explained: Vec<_> = found.left_out.iter().map(|(queue, _)| *queue).collect();
+        let explained: Vec<_> = found.unused.iter().map(|(queue, _)| *queue).collect();
         prop_assert!(explained.is_sorted());
         prop_assert_eq!(explained.len() + used.len(), world.queues.len());
         for queue in world.queues.iter().filter(|queue| !used.contains(&queue.apqn)) {
@@ -73,7 +72,7 @@ proptest! {
         after.queues.iter_mut().for_each(|queue| queue.state = states[&queue.apqn]);
         let again = plan(&after.problem());
         if found.exact && again.exact {
-            prop_assert_eq!(&again.actions, &[]);
+            prop_assert_eq!(&again.steps, &[]);
             prop_assert_eq!(again.assignments.iter().flatten().count(), used.len());
         }
     }

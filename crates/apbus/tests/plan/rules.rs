@@ -1,6 +1,6 @@
 //! What a plan must keep, said once more and independently of the planner.
 
-use apbus::plan::{Barred, Plan, Problem};
+use apbus::plan::{Excluded, Plan, Problem};
 use apbus::{Apqn, AssociationSecret, Entry, Generation, MasterKey, Mkvp, Mode, Queue, SerialNumber, State, Wanted};
 use proptest::prelude::*;
 use std::cmp::Reverse;
@@ -14,7 +14,7 @@ pub(crate) struct World {
     pub(crate) queues: Vec<Queue>,
     pub(crate) secrets: Vec<AssociationSecret>,
     pub(crate) limit: usize,
-    pub(crate) barred: Vec<Barred>,
+    pub(crate) excluded: Vec<Excluded>,
 }
 
 /// How good an assignment is, as the planner's documentation says it.
@@ -61,7 +61,7 @@ impl World {
             queues: &self.queues,
             secrets: &self.secrets,
             limit: self.limit,
-            barred: &self.barred,
+            excluded: &self.excluded,
         }
     }
 
@@ -82,7 +82,7 @@ impl World {
             }
         };
         kind && entry.mingen.is_none_or(|mingen| mingen <= queue.generation)
-            && !self.barred.contains(&Barred::Queue(queue.apqn))
+            && !self.excluded.contains(&Excluded::Queue(queue.apqn))
     }
 
     /// The index with which an EP11 queue would serve an entry.
@@ -91,7 +91,7 @@ impl World {
         let indices = self.secrets.iter().filter(|secret| secret.id == *id).map(|secret| secret.index);
         match queue.state {
             State::Associated(index) if indices.clone().any(|known| known == index) => Some(index),
-            _ => indices.filter(|index| !self.barred.contains(&Barred::Secret(queue.apqn, *index))).min(),
+            _ => indices.filter(|index| !self.excluded.contains(&Excluded::Secret(queue.apqn, *index))).min(),
         }
     }
 
@@ -126,7 +126,7 @@ impl World {
             let queues = (0..).zip(has).filter(|(_, (has, _))| *has).map(queue).collect();
             let secrets = (1..=3).map(|number| (secret_id(number), u16::from(number) - 1));
             let secrets = secrets.map(|(id, index)| AssociationSecret { id, index }).collect();
-            Self { entries, queues, secrets, limit, barred: Vec::new() }
+            Self { entries, queues, secrets, limit, excluded: Vec::new() }
         })
     }
 
@@ -166,21 +166,21 @@ impl World {
                     serialnr: named.then(|| serialnr(card)),
                 }
             });
-        let barred = (1..=cards, 0..8_u16, proptest::option::of(0..5_u16)).prop_map(|(card, domain, index)| {
+        let excluded = (1..=cards, 0..8_u16, proptest::option::of(0..5_u16)).prop_map(|(card, domain, index)| {
             let queue = Apqn { card, domain };
-            index.map_or(Barred::Queue(queue), |index| Barred::Secret(queue, index))
+            index.map_or(Excluded::Queue(queue), |index| Excluded::Secret(queue, index))
         });
         let secrets = prop::collection::vec(1..=3_u8, 0..=5);
         let limit = prop_oneof![3 => Just(12_usize), 1 => 0..4_usize];
         let entries = prop::collection::vec(entry, entries);
         let queues = prop::collection::vec(queue, queues);
-        (entries, queues, secrets, limit, prop::collection::vec(barred, 0..3)).prop_map(
-            |(entries, mut queues, secrets, limit, barred)| {
+        (entries, queues, secrets, limit, prop::collection::vec(excluded, 0..3)).prop_map(
+            |(entries, mut queues, secrets, limit, excluded)| {
                 let mut names = HashSet::new();
                 queues.retain(|queue| names.insert(queue.apqn));
                 let secrets = (0..).zip(secrets);
                 let secrets = secrets.map(|(index, id)| AssociationSecret { id: secret_id(id), index }).collect();
-                Self { entries, queues, secrets, limit, barred }
+                Self { entries, queues, secrets, limit, excluded }
             },
         )
     }

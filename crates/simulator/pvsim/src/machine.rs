@@ -32,7 +32,7 @@ use crate::driver::{Accepted, Errno};
 use crate::fault::{self, Action, Fault};
 use crate::platform::{BootImage, Platform};
 use crate::ultravisor::Ultravisor;
-use crate::{Error, Guest, HostKey, image};
+use crate::{Error, Guest, HostKey, image, unpack};
 use nix::fcntl::{Flock, FlockArg};
 use openssl::x509::X509;
 use seimage::ImageKeys;
@@ -135,6 +135,24 @@ impl Machine {
     pub fn reboot(&self) -> Result<Guest, Error> {
         let turn = self.turn()?;
         let guest = Guest::boot(&self.platform, turn.guest()?.boot + 1)?;
+        turn.save(GUEST, &guest)?;
+        self.reboot_bus(&turn)?;
+        Ok(guest)
+    }
+
+    /// Starts another image: header opened, pages decrypted and compared as the firmware does, then as [`Machine::reboot`].
+    /// An image that is refused leaves everything as it is.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::File`], [`Error::Content`], [`Error::OpenSsl`].
+    pub fn reboot_with(&mut self, image: &[u8]) -> Result<Guest, Error> {
+        let header = unpack::unpack(image, &self.platform.host_key)?.header;
+        self.platform.image = BootImage::open(&header, &self.platform.host_key)?;
+        let turn = self.turn()?;
+        let guest = Guest::boot(&self.platform, turn.guest()?.boot + 1)?;
+        replace(&self.folder, IMAGE, image)?;
+        replace(&self.folder, HEADER, &header)?;
+        replace(&self.folder, CCK, &self.platform.image.secrets.cck)?;
         turn.save(GUEST, &guest)?;
         self.reboot_bus(&turn)?;
         Ok(guest)

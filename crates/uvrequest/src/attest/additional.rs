@@ -43,7 +43,7 @@ impl<'a> AdditionalData<'a> {
         PARTS.iter().zip(self.parts).filter_map(|(part, bytes)| Some((part, bytes?)))
     }
 
-    /// What follows the parts; empty if nothing does.
+    /// Bytes that follow the parts; empty if nothing does.
     pub fn unrecognized(&self) -> &'a [u8] {
         self.unrecognized
     }

@@ -114,7 +114,7 @@ pub struct MeasurementSecrets {
 }
 
 impl MeasurementSecrets {
-    /// Those in `request`, which is one of ours: it has a nonce.
+    /// Opens the secrets in `request`, which is one of ours: it has a nonce.
     ///
     /// # Errors
     /// [`Error::WrongArpk`], [`Error::NoNonce`], and those of a malformed request.

@@ -69,7 +69,7 @@ pub struct Response {
     pub measurement: Vec<u8>,
     /// The additional data; empty when there is none.
     pub additional: Vec<u8>,
-    /// What the guest added of its own; empty when there is none.
+    /// User data that the guest added; empty when there is none.
     pub user_data: Vec<u8>,
     /// The guest's configuration unique id.
     pub cuid: Cuid,
@@ -196,7 +196,7 @@ impl Exchange {
         })
     }
 
-    /// The same request with a response to it.
+    /// This exchange with a response to its request.
     pub fn with_response(mut self, response: Response) -> Self {
         self.response = Some(response);
         self

@@ -12,7 +12,7 @@ use sehdr::BootTags;
 use uvtypes::Cuid;
 use uvtypes::attestation::AttestationFlags;
 
-/// What a response says of a guest.
+/// Claims of a response about a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims<'a> {
     /// The boot of the guest.
@@ -21,7 +21,7 @@ pub struct Claims<'a> {
     pub additional: &'a [u8],
     /// The additional data in their parts.
     pub fields: AdditionalData<'a>,
-    /// What the guest added; empty when there is none.
+    /// User data that the guest added; empty when there is none.
     pub user_data: &'a [u8],
 }
 
@@ -41,7 +41,7 @@ impl<'a> Claims<'a> {
 pub struct Attested<'a>(Claims<'a>);
 
 impl<'a> Attested<'a> {
-    /// What is vouched for.
+    /// Claims that are vouched for.
     pub fn claims(&self) -> &Claims<'a> {
         &self.0
     }
@@ -61,7 +61,7 @@ impl<'a> Unverified<'a> {
         Claims::of(exchange.response()?, exchange.flags()).map(Self)
     }
 
-    /// What the response says, true or not.
+    /// Claims of the response, true or not.
     pub fn claims(&self) -> &Claims<'a> {
         &self.0
     }

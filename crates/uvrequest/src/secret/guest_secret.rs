@@ -7,7 +7,7 @@ use openssl::pkey::{Id, PKey, Private};
 use uvtypes::limits::PLAINTEXT_MAX;
 use uvtypes::{RetrievableType, SecretBox, SecretId, SecretKind};
 
-/// What a request adds to the guest's secret store, or does instead.
+/// Content of an add-secret request: what it adds to the guest's secret store, or does instead.
 #[derive(Clone, Debug)]
 pub enum GuestSecret {
     /// Nothing.
@@ -31,7 +31,7 @@ pub enum GuestSecret {
 }
 
 impl GuestSecret {
-    /// What it is to the ultravisor.
+    /// Kind of the secret, as the ultravisor counts it.
     pub fn kind(&self) -> SecretKind {
         match self {
             Self::Meta => SecretKind::META,
@@ -136,7 +136,7 @@ impl RetrievableSecret {
         Ok(Self { kind, stored })
     }
 
-    /// What it is to the ultravisor.
+    /// Kind of the secret, as the ultravisor counts it.
     pub fn kind(&self) -> SecretKind {
         self.kind
     }

@@ -29,12 +29,12 @@ const EC_SIGNATURE: usize = 139;
 /// Where in the area the size of an EC signature stands.
 const EC_SIGNATURE_SIZE_AT: usize = 0x190;
 
-/// What the area holds, by the kind in the request's magic.
+/// Layout of the user-data area, by the kind in the request's magic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserDataLayout {
     /// The kind.
     pub kind: u16,
-    /// What the kind means.
+    /// Meaning of the kind.
     pub meaning: &'static str,
     /// Fields of the area, whose offsets are counted from its start.
     pub fields: &'static [Field],
@@ -182,7 +182,7 @@ pub enum UserData {
     /// None.
     #[default]
     None,
-    /// As it is.
+    /// User data without a signature.
     Unsigned(Vec<u8>),
     /// Signed; the data may be empty.
     Signed {
