@@ -101,6 +101,10 @@ impl Loader {
     pub(crate) fn find_stage3a(area: &[u8], header: u64, header_size: u64, ipib: u64) -> Option<usize> {
         area.windows(STAGE3A_ARGUMENTS).enumerate().find_map(|(at, window)| {
             let arguments = STAGE3A + at as u64;
+            // Nearly all places fail here.
+            if window.first_chunk() != Some(&header.wrapping_sub(arguments).to_be_bytes()) {
+                return None;
+            }
             let words = [header.wrapping_sub(arguments), header_size, ipib.wrapping_sub(arguments)];
             let fits = window.chunks_exact(8).zip(words).all(|(bytes, word)| bytes == word.to_be_bytes());
             fits.then_some(at + STAGE3A_ARGUMENTS)

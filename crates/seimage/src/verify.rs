@@ -122,6 +122,9 @@ pub fn stage3a(image: &Image, file: &mut (impl Read + Seek)) -> Result<Vec<u8>, 
     Ok(area)
 }
 
+/// What a page of a gap is.
+static ZEROS: [u8; PAGE_SIZE as usize] = [0; PAGE_SIZE as usize];
+
 fn check_gaps(image: &Image, file: &mut (impl Read + Seek), loader_end: u64) -> Result<(), Error> {
     let mut parts = vec![
         (0, 8),
@@ -137,8 +140,14 @@ fn check_gaps(image: &Image, file: &mut (impl Read + Seek), loader_end: u64) -> 
         file.seek(SeekFrom::Start(at))?;
         while at < end {
             let read = chunk.fill(file, end - at)? as u64;
-            if let Some((offset, value)) = (at..).zip(chunk.bytes()).find(|(_, byte)| **byte != 0) {
-                return Err(Difference::Gap { offset, value: *value }.into());
+            for (page, part) in chunk.bytes().chunks(ZEROS.len()).enumerate() {
+                // Compared as a whole: gaps may be large.
+                if ZEROS.get(..part.len()) != Some(part) {
+                    let start = at + (page * ZEROS.len()) as u64;
+                    let found = (start..).zip(part).find(|(_, byte)| **byte != 0);
+                    let (offset, value) = found.map_or((start, 0), |(offset, byte)| (offset, *byte));
+                    return Err(Difference::Gap { offset, value }.into());
+                }
             }
             if read == 0 {
                 return Err(Error::Io(std::io::ErrorKind::UnexpectedEof.into()));

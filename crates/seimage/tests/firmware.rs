@@ -179,7 +179,7 @@ fn a_flipped_byte_is_refused_in_images_of_every_kind() {
         let (header, ipib) = (place.metadata.header as usize, place.metadata.ipib as usize);
         let first = place.ipib.components[0].address as usize;
         // A large image takes as long for each byte as all others together.
-        let places = if image.len() < 1 << 20 { 200 } else { 10 };
+        let places = if image.len() < 1 << 20 { 200 } else { 8 };
         let mut refused = |at: usize, bit: u8| flipped(&mut image, at, bit, &header_key, &hosts[0]);
         for _ in 0..places / 4 {
             let at = random.below(place.header_bytes.len());
