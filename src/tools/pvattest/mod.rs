@@ -1,11 +1,15 @@
 //! `pvattest`: is the guest the one it claims to be?
 
+#[cfg(feature = "workstation")]
 mod check;
+#[cfg(feature = "workstation")]
 mod create;
 #[cfg(feature = "network")]
 mod firmware;
 mod perform;
+#[cfg(feature = "workstation")]
 mod report;
+#[cfg(feature = "workstation")]
 mod verify;
 
 use crate::shared::cli::{self, Verbosity};
@@ -37,10 +41,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(feature = "workstation")]
     Create(create::Arguments),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Create(cli::Absent),
     Perform(perform::Arguments),
+    #[cfg(feature = "workstation")]
     Verify(verify::Arguments),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Verify(cli::Absent),
+    #[cfg(feature = "workstation")]
     Check(Box<check::Arguments>),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Check(cli::Absent),
     /// Print the version
     #[command(long_flag = "version", hide = true)]
     Version,
@@ -54,10 +70,19 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
         args.verbosity.apply(system);
         match args.command {
+            #[cfg(feature = "workstation")]
             Command::Create(args) => create::run(&args, system).map(|()| Outcome::Done),
+            #[cfg(not(feature = "workstation"))]
+            Command::Create(args) => args.refuse("pvattest create"),
             Command::Perform(args) => perform::run(&args, system).map(|()| Outcome::Done),
+            #[cfg(feature = "workstation")]
             Command::Verify(args) => verify::run(&args, system),
+            #[cfg(not(feature = "workstation"))]
+            Command::Verify(args) => args.refuse("pvattest verify"),
+            #[cfg(feature = "workstation")]
             Command::Check(args) => check::run(&args, system),
+            #[cfg(not(feature = "workstation"))]
+            Command::Check(args) => args.refuse("pvattest check"),
             Command::Version => cli::print_version::<Arguments>(system).map(|()| Outcome::Done),
         }
     })

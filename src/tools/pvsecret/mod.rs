@@ -1,15 +1,20 @@
 //! `pvsecret`: secrets for a Secure Execution guest, from the workstation into the guest.
 
 mod add;
+#[cfg(feature = "workstation")]
 mod create;
+#[cfg(feature = "workstation")]
 mod cuid;
 mod identity;
 mod list;
 mod lock;
+#[cfg(feature = "workstation")]
 mod outputs;
 mod retrieve;
+#[cfg(feature = "workstation")]
 mod verify;
 
+#[cfg(feature = "workstation")]
 pub(crate) use verify::load_user_certificate;
 
 use crate::shared::cli::{self, Verbosity};
@@ -36,11 +41,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(feature = "workstation")]
     Create(Box<create::Arguments>),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Create(cli::Absent),
     Add(add::Arguments),
     Lock(lock::Arguments),
     List(list::Arguments),
+    #[cfg(feature = "workstation")]
     Verify(verify::Arguments),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Verify(cli::Absent),
     #[command(alias = "retr")]
     Retrieve(retrieve::Arguments),
     /// Print the version
@@ -64,11 +77,17 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
     cli::run(args, USAGE_STATUS, system, |args: Arguments, system| {
         args.verbosity.apply(system);
         match args.command {
+            #[cfg(feature = "workstation")]
             Command::Create(args) => create::run(&args, system),
+            #[cfg(not(feature = "workstation"))]
+            Command::Create(args) => args.refuse("pvsecret create"),
             Command::Add(args) => add::run(&args, system),
             Command::Lock(_) => lock::run(system),
             Command::List(args) => list::run(&args, system),
+            #[cfg(feature = "workstation")]
             Command::Verify(args) => verify::run(&args, system),
+            #[cfg(not(feature = "workstation"))]
+            Command::Verify(args) => args.refuse("pvsecret verify"),
             Command::Retrieve(args) => retrieve::run(&args, system),
             Command::Version => cli::print_version::<Arguments>(system),
         }?;

@@ -7,6 +7,7 @@ use crate::shared::{cli, input};
 use crate::tools::pvsecret;
 use crate::tools::pvsecret::identity::Identity;
 use anyhow::{Context, anyhow, bail};
+use base64ct::{Base64, Encoding};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use uvtypes::{ListedSecret, Reader, SecretBox, SecretId, SecretKind, SecretList};
@@ -163,7 +164,7 @@ fn render(kind: SecretKind, value: &SecretBox<Vec<u8>>, outform: Outform) -> any
         SecretKind::PLAINTEXT => ("PLAINTEXT SECRET", String::new()),
         kind => ("IBM PROTECTED KEY", format!("kind: {kind}\n\n")),
     };
-    let encoded = Zeroizing::new(openssl::base64::encode_block(bytes));
+    let encoded = Zeroizing::new(Base64::encode_string(bytes));
     // Room for everything from the start: a growing buffer would leave copies behind.
     let mut pem = Zeroizing::new(Vec::with_capacity(encoded.len() * 2 + 256));
     pem.extend(format!("-----BEGIN {label}-----\n{header}").bytes());
