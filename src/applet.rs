@@ -1,11 +1,12 @@
 //! From `argv[0]` to the applet that answers.
 
 use crate::System;
+use crate::install_links;
 use crate::shared::error::{Failure, Outcome, UsageStatus};
-use crate::tools::{
-    chzcrypt, doctor, inspect, lszcrypt, pvapconfig, pvattest, pvebc, pvextract_hdr, pvimg, pvinfo, pvsecret, pvverify,
-    trust_bundle, trustee,
-};
+use crate::tools::{chzcrypt, lszcrypt, pvapconfig, pvattest, pvebc, pvinfo, pvsecret};
+#[cfg(feature = "workstation")]
+use crate::tools::{doctor, inspect, pvextract_hdr, pvimg, pvverify, trust_bundle, trustee};
+use anyhow::Context;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ pub struct Applet {
 }
 
 impl Applet {
-    /// All applets, in the order of the alphabet.
+    /// All applets that were compiled in, in the order of the alphabet.
     pub const ALL: &[Self] = &[
         Self {
             name: "chzcrypt",
@@ -31,18 +32,21 @@ impl Applet {
             command: chzcrypt::command,
             run: chzcrypt::run,
         },
+        #[cfg(feature = "workstation")]
         Self {
             name: "doctor",
             about: "show what is there and what is missing for Secure Execution",
             command: doctor::command,
             run: doctor::run,
         },
+        #[cfg(feature = "workstation")]
         Self {
             name: "genprotimg",
             about: "create a Secure Execution boot image",
             command: pvimg::genprotimg_command,
             run: pvimg::run_genprotimg,
         },
+        #[cfg(feature = "workstation")]
         Self {
             name: "inspect",
             about: "explain Secure Execution files field by field",
@@ -73,12 +77,14 @@ impl Applet {
             command: pvebc::command,
             run: pvebc::run,
         },
+        #[cfg(feature = "workstation")]
         Self {
             name: "pvextract-hdr",
             about: "extract the Secure Execution header from a boot image",
             command: pvextract_hdr::command,
             run: pvextract_hdr::run,
         },
+        #[cfg(feature = "workstation")]
         Self {
             name: "pvimg",
             about: "create Secure Execution boot images, look into them, check them",
@@ -97,13 +103,16 @@ impl Applet {
             command: pvsecret::command,
             run: pvsecret::run,
         },
+        #[cfg(feature = "workstation")]
         Self { name: "pvverify", about: "verify host-key documents", command: pvverify::command, run: pvverify::run },
+        #[cfg(feature = "workstation")]
         Self {
             name: "trust-bundle",
             about: "collect everything that verifying host keys needs",
             command: trust_bundle::command,
             run: trust_bundle::run,
         },
+        #[cfg(feature = "workstation")]
         Self {
             name: "trustee",
             about: "prepare and check Trustee, the key broker of Confidential Containers",
@@ -153,6 +162,16 @@ fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> 
             }
             Ok(Outcome::Done)
         }
+        Some("--install-links") => match args {
+            [_, _, folder] => {
+                let program = std::env::current_exe().context("Cannot tell where this program is")?;
+                install_links::install(Path::new(folder), &program, system)
+            }
+            _ => Err(Failure::usage(
+                UsageStatus::AsFailure,
+                format!("error: '--install-links' takes one folder\n\n{}", usage()),
+            )),
+        },
         Some("--version" | "-V") => {
             system.print(&format!("pvtools {}\n", env!("CARGO_PKG_VERSION")))?;
             Ok(Outcome::Done)
@@ -182,8 +201,9 @@ fn usage() -> String {
     let mut text = String::from(
         "Tools for IBM Secure Execution for Linux\n\n\
          Usage: pvtools APPLET [ARGUMENTS]...\n       \
-         pvtools --list | --version | --help | help APPLET [COMMAND]...\n\n\
-         A link to pvtools that has the name of an applet runs that applet.\n\nApplets:\n",
+         pvtools --list | --install-links DIR | --version | --help | help APPLET [COMMAND]...\n\n\
+         A link to pvtools that has the name of an applet runs that applet; '--install-links' makes them in DIR, and\n\
+         replaces nothing that is there.\n\nApplets:\n",
     );
     for applet in Applet::ALL {
         text.push_str(&format!("  {:<14} {}\n", applet.name, applet.about));

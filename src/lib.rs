@@ -1,9 +1,15 @@
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(feature = "workstation"),
+    expect(dead_code, reason = "shared code that only a workstation's tools call")
+)]
 //! pvtools: the command-line tools for IBM Secure Execution for Linux in one binary.
 //!
 //! [`run`] takes the arguments and a [`System`], finds the applet that `argv[0]` (or the first argument
 //! behind `pvtools`) names, and returns its exit code. An applet is thin: it turns arguments into calls
 //! of the library crates and prints what they answer.
+//!
+//! Without the feature `workstation` it is the program of a guest: no OpenSSL, and only what a guest needs.
 //!
 //! ```text
 //! argv ── applet ─┬─ pvextract-hdr ─────────── sehdr
@@ -18,6 +24,7 @@
 //! ```
 
 mod applet;
+mod install_links;
 mod shared;
 mod tools;
 

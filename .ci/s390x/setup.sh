@@ -59,7 +59,7 @@ export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER="$tools/bin/s390x-linux-gnu-g
 export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER="$S390X_QEMU"
 # Old-style RPATH: it also counts for the libraries of libraries.
 export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Clink-arg=-Wl,--dynamic-linker=$S390X_ROOT/lib/ld64.so.1 \
--Clink-arg=-Wl,--disable-new-dtags -Clink-arg=-Wl,-rpath,$S390X_ROOT/lib/s390x-linux-gnu:$libraries"
+-Clink-arg=-Wl,--disable-new-dtags -Clink-arg=-Wl,-rpath,$S390X_ROOT/lib/s390x-linux-gnu:$libraries ${PVTOOLS_RUSTFLAGS:-}"
 export CC_s390x_unknown_linux_gnu="$tools/bin/s390x-linux-gnu-gcc"
 export AR_s390x_unknown_linux_gnu="$tools/bin/s390x-linux-gnu-ar"
 export S390X_UNKNOWN_LINUX_GNU_OPENSSL_LIB_DIR="$libraries"

@@ -28,9 +28,17 @@ Architecture: all
 Maintainer: Nobody <nobody@example.org>
 Description: stand-in for s390-tools
 END
-printf '#!/bin/sh\necho stand-in\n' > "$stand_in/usr/bin/pvextract-hdr"
-chmod 755 "$stand_in/usr/bin/pvextract-hdr"
-echo stand-in | gzip -n > "$stand_in/usr/share/man/man1/pvextract-hdr.1.gz"
+# Debian's has lszcrypt and chzcrypt in /usr/sbin (file list of 2.35.0-1); other distributions' also the others.
+for tool in pvsecret pvattest pvextract-hdr pvinfo pvimg pvapconfig pvverify genprotimg; do
+    printf '#!/bin/sh\necho stand-in\n' > "$stand_in/usr/bin/$tool"
+    echo stand-in | gzip -n > "$stand_in/usr/share/man/man1/$tool.1.gz"
+done
+mkdir -p "$stand_in/usr/sbin" "$stand_in/usr/share/man/man8"
+for tool in lszcrypt chzcrypt; do
+    printf '#!/bin/sh\necho stand-in\n' > "$stand_in/usr/sbin/$tool"
+    echo stand-in | gzip -n > "$stand_in/usr/share/man/man8/$tool.8.gz"
+done
+chmod 755 "$stand_in"/usr/bin/* "$stand_in"/usr/sbin/*
 dpkg-deb --root-owner-group -b "$stand_in" "$root/s390-tools.deb" > /dev/null
 cp "$debs"/*.deb "$root"
 
@@ -66,7 +74,21 @@ expect '*host-key document*' 'genprotimg asks for a host key' genprotimg -k /tmp
 rm /tmp/key
 expect stand-in 'the diverted program still runs' pvextract-hdr.s390-tools
 
+apt install /pvtools-guest_*.deb
+expect 'pvtools *' "the guest's program starts" pvtools-guest --version
+for name in $(pvtools-guest --list); do
+    expect '*Usage:*' "pvtools-guest $name --help" pvtools-guest "$name" --help
+done
+expect "*is not for guests: it needs OpenSSL*" 'what needs OpenSSL says so' pvtools-guest pvsecret create -k x meta
+expect '' 'it links no OpenSSL' sh -c "ldd /usr/bin/pvtools-guest | grep -v -e libc.so -e ld64 -e ld-linux -e linux-vdso -e linux-gate || true"
+expect '' 'outside a guest its script does nothing' /usr/lib/pvtools/early
+apt purge pvtools-guest
+
+expect '*pvtools*' 'the links of lszcrypt and chzcrypt stand where those of s390-tools are' readlink /usr/sbin/lszcrypt
+expect '*Usage:*' 'lszcrypt --help' lszcrypt --help
+expect stand-in 'the diverted lszcrypt still runs' lszcrypt.s390-tools
 apt purge pvtools-compat
+expect stand-in 'and lszcrypt' lszcrypt
 expect stand-in 'without the links s390-tools is back' pvextract-hdr --version
 expect stand-in 'and its man page' zcat /usr/share/man/man1/pvextract-hdr.1.gz
 apt purge pvtools

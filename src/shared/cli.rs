@@ -212,3 +212,21 @@ impl Verbosity {
         };
     }
 }
+
+/// A subcommand that needs OpenSSL, in a program that was built without: it takes any words, and refuses.
+#[cfg(not(feature = "workstation"))]
+#[derive(Args, Clone, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Absent {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    words: Vec<OsString>,
+}
+
+#[cfg(not(feature = "workstation"))]
+impl Absent {
+    /// Says where it is to be had.
+    pub(crate) fn refuse<T>(&self, command: &str) -> Result<T, Failure> {
+        let why = "is not for guests: it needs OpenSSL, which this program was built without";
+        Err(anyhow::anyhow!("'{command}' {why}; run it with the whole pvtools, on a workstation").into())
+    }
+}

@@ -3,10 +3,12 @@
 pub(crate) mod cli;
 pub(crate) mod clock;
 pub(crate) mod error;
+#[cfg(feature = "workstation")]
 pub(crate) mod host_keys;
 #[cfg(feature = "network")]
 pub(crate) mod http;
 pub(crate) mod input;
 pub(crate) mod output;
+#[cfg(feature = "workstation")]
 pub(crate) mod se_header;
 pub(crate) mod system;

@@ -2,7 +2,7 @@
 
 use crate::support::{Run, Scratch, product};
 use pvtools::Applet;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -91,4 +91,44 @@ fn full_standard_output_is_an_error_and_a_closed_pipe_is_not() {
     drop(reader);
     let output = product("pvtools").arg("--list").stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn links_are_made_all_or_none_and_replace_nothing() {
+    let scratch = Scratch::new();
+    let install = |folder: &str| scratch.run("pvtools", &["--install-links", folder]);
+    fs::create_dir(scratch.join("bin")).unwrap();
+    let links = || {
+        let mut names: Vec<_> =
+            fs::read_dir(scratch.join("bin")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let all: Vec<_> = Applet::ALL.iter().filter(|applet| applet.has_link()).map(|applet| applet.name).collect();
+    // Something of another's: a program, a link of any kind, a folder.
+    for obstacle in ["file", "folder", "link", "dangling"] {
+        let path = scratch.join("bin/pvsecret");
+        match obstacle {
+            "file" => drop(scratch.write("bin/pvsecret", "other")),
+            "folder" => fs::create_dir(&path).unwrap(),
+            "link" => symlink("/bin/sh", &path).unwrap(),
+            _ => symlink("nowhere", &path).unwrap(),
+        }
+        install("bin").refuses(1, &["pvsecret", "something else is there; nothing was made"]);
+        assert_eq!(links(), ["pvsecret"], "{obstacle}");
+        if obstacle == "folder" { fs::remove_dir(&path).unwrap() } else { fs::remove_file(&path).unwrap() }
+    }
+    let run = install("bin").succeeds();
+    assert!(run.stderr.contains(&format!("made {} links in 'bin'; 0 were there", all.len())), "{run:?}");
+    assert_eq!(links(), all);
+    assert!(all.contains(&"lszcrypt") && !all.contains(&"trustee"));
+    let target = fs::read_link(scratch.join("bin/pvinfo")).unwrap();
+    assert!(target.is_relative(), "{}", target.display());
+    let help = Run::of(Command::new(scratch.join("bin/pvinfo")).arg("--help"), b"");
+    assert!(help.succeeds().stdout().contains("Usage: pvinfo"));
+    fs::remove_file(scratch.join("bin/pvinfo")).unwrap();
+    let run = install("bin").succeeds();
+    assert!(run.stderr.contains(&format!("made 1 links in 'bin'; {} were there", all.len() - 1)), "{run:?}");
+    install("nowhere").refuses(1, &["Cannot make links in 'nowhere'"]);
+    assert_eq!(scratch.run("pvtools", &["--install-links"]).status, 1);
 }

@@ -3,7 +3,7 @@
 use crate::guest::front;
 use crate::pvsecret_workstation::certificate;
 use crate::recorded;
-use crate::support::{Run, Scratch, fixture};
+use crate::support::{Run, Scratch, fixture, program_for};
 use pvsim::{HostKey, Machine};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -68,7 +68,7 @@ fn every_combination_goes_round_in_the_guest() {
             Run::of(&mut create, b"").succeeds();
             for size in [0, 1, 255, 256] {
                 let name = format!("{chosen:?}, {hosts}, {size} bytes");
-                let mut perform = front.command(env!("CARGO_BIN_EXE_pvtools"));
+                let mut perform = front.command(program_for("pvattest", Some("perform".as_ref())));
                 perform.arg0("pvattest").current_dir(scratch.path()).args(["perform", "-q", "request", "response"]);
                 if size > 0 {
                     perform.args(["-u", &format!("u{size}")]);

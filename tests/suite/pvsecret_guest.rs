@@ -3,7 +3,7 @@
 
 use crate::guest::{Stage, front};
 use crate::recorded;
-use crate::support::{Run, Scratch, clean};
+use crate::support::{Run, Scratch, clean, program_for};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use openssl::ec::{EcGroup, EcKey};
@@ -179,7 +179,7 @@ fn adder() {
     let machine = Machine::open(words.next().unwrap()).unwrap();
     let front = front(&machine);
     for request in words {
-        let mut command = front.command(env!("CARGO_BIN_EXE_pvtools"));
+        let mut command = front.command(program_for("pvsecret", Some("add".as_ref())));
         clean(&mut command);
         Run::of(command.args(["pvsecret", "add"]).arg(request), b"").succeeds();
         // The parent reads it as the word that this one is in.

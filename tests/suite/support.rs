@@ -84,7 +84,10 @@ impl Scratch {
     }
 
     pub(crate) fn run_with(&self, tool: &str, args: &[impl AsRef<OsStr>], stdin: &[u8]) -> Run {
-        Run::of(self.command(tool).args(args), stdin)
+        let mut command = Command::new(program_for(tool, args.first().map(AsRef::as_ref)));
+        command.arg0(tool).args(args).current_dir(self.path());
+        clean(&mut command);
+        Run::of(&mut command, stdin)
     }
 
     /// The product's binary called as `tool`, in this folder, without the environment's influence.
@@ -93,6 +96,20 @@ impl Scratch {
         command.current_dir(self.path());
         command
     }
+}
+
+/// The program for a command: the one that `PVTOOLS_GUEST_PROGRAM` names, if it does, for what a guest does; else the
+/// product's binary.
+pub(crate) fn program_for(tool: &str, subcommand: Option<&OsStr>) -> PathBuf {
+    let subcommand = subcommand.and_then(OsStr::to_str).unwrap_or_default();
+    let is_of_a_guest = match tool {
+        "pvapconfig" | "pvebc" | "pvinfo" | "lszcrypt" | "chzcrypt" => true,
+        "pvsecret" => ["add", "list", "lock", "retrieve"].contains(&subcommand),
+        "pvattest" => subcommand == "perform",
+        _ => false,
+    };
+    let named = std::env::var_os("PVTOOLS_GUEST_PROGRAM").filter(|_| is_of_a_guest);
+    named.map_or_else(|| env!("CARGO_BIN_EXE_pvtools").into(), PathBuf::from)
 }
 
 /// The product's binary called as `tool`.

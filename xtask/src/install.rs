@@ -9,9 +9,22 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Tools that another package of every s390x distribution has and that all of its users' scripts call.
-/// A link that hides them has to be asked for.
-const OPT_IN: [&str; 2] = ["chzcrypt", "lszcrypt"];
+/// Where the program of a guest is installed.
+const GUEST: &str = "bin/pvtools-guest";
+/// The script of the initial ramdisk.
+const EARLY: &str = "lib/pvtools/early";
+/// What a guest needs beside the program: file below `packaging/`, where it is installed, mode.
+const GUEST_FILES: [(&str, &str, u32); 9] = [
+    ("guest/early.sh", EARLY, 0o755),
+    ("guest/module-setup.sh", "lib/dracut/modules.d/95pvtools/module-setup.sh", 0o755),
+    ("guest/pvtools-early.service", "lib/dracut/modules.d/95pvtools/pvtools-early.service", 0o644),
+    ("guest/initramfs-hook.sh", "share/initramfs-tools/hooks/pvtools", 0o755),
+    ("guest/initramfs-script.sh", "share/initramfs-tools/scripts/init-premount/pvtools", 0o755),
+    ("systemd/pvapconfig.service", "lib/systemd/system/pvapconfig.service", 0o644),
+    ("systemd/pvapconfig.path", "lib/systemd/system/pvapconfig.path", 0o644),
+    ("systemd/pvtools-secrets.service", "lib/systemd/system/pvtools-secrets.service", 0o644),
+    ("systemd/90-pvtools.rules", "lib/udev/rules.d/90-pvtools.rules", 0o644),
+];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -24,15 +37,9 @@ pub(crate) struct Options {
     /// What to install
     #[arg(long, value_enum, default_value_t = Part::All)]
     part: Part,
-    /// Also make the links chzcrypt and lszcrypt, which hide those of s390-tools
-    #[arg(long)]
-    zcrypt_links: bool,
     /// Install this program instead of building it
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-    /// Build without network code (no CRL download, no firmware check)
-    #[arg(long, conflicts_with = "program")]
-    guest_only: bool,
     /// Build from vendored or already fetched sources alone
     #[arg(long, conflicts_with = "program")]
     offline: bool,
@@ -42,35 +49,46 @@ pub(crate) struct Options {
 enum Part {
     /// Everything
     All,
-    /// What can stand beside s390-tools: the program, the systemd unit, man pages in the sections 1pvtools and 8pvtools
+    /// What can stand beside s390-tools: the program, man pages in the sections 1pvtools and 8pvtools
     Program,
     /// What takes the place of s390-tools' files: links, man pages in the sections 1 and 8, completions
     Links,
+    /// What a guest needs: its program without OpenSSL, hooks for the initial ramdisk, systemd units, a udev rule
+    Guest,
 }
 
 pub(crate) fn run(options: &Options, workspace: &Path) -> anyhow::Result<()> {
     ensure!(options.prefix.is_absolute(), "--prefix has to be an absolute path");
     let target = Target::new(&options.destdir, &options.prefix);
+    if options.part == Part::Guest {
+        let program = match &options.program {
+            Some(program) => program.clone(),
+            None => build_guest(workspace)?,
+        };
+        target.copy(&program, GUEST, 0o755)?;
+        return GUEST_FILES.iter().try_for_each(|(from, to, mode)| {
+            let from = workspace.join("packaging").join(from);
+            target.fill_in(&from, to, *mode)
+        });
+    }
     if options.part != Part::Links {
         let program = match &options.program {
             Some(program) => program.clone(),
-            None => build(workspace, options.guest_only, options.offline)?,
+            None => build(workspace, options.offline)?,
         };
         target.copy(&program, "bin/pvtools", 0o755)?;
-        target.write_unit(&workspace.join("packaging/systemd/pvapconfig.service"))?;
         completions::install(&completions::umbrella(), &target.path("share"))?;
     }
     if options.part != Part::Program {
-        let with_link = Applet::ALL.iter().filter(|applet| applet.has_link());
-        for applet in with_link.filter(|applet| options.zcrypt_links || !OPT_IN.contains(&applet.name)) {
-            target.link("pvtools", &format!("bin/{}", applet.name))?;
+        for applet in Applet::ALL.iter().filter(|applet| applet.has_link()) {
+            // Where s390-tools has these, so that a link stands in their place and not behind them.
+            let (points_to, folder) =
+                if applet.name.ends_with("zcrypt") { ("../bin/pvtools", "sbin") } else { ("pvtools", "bin") };
+            target.link(points_to, &format!("{folder}/{}", applet.name))?;
             completions::install(&(applet.command)(), &target.path("share"))?;
         }
     }
     for page in man_pages(&workspace.join("man"))? {
-        if !options.zcrypt_links && options.part != Part::Program && OPT_IN.iter().any(|tool| page.is_of(tool)) {
-            continue;
-        }
         // What s390-tools has no file for needs no section of its own.
         let ManPage { name, section, path } = &page;
         let beside = if page.is_of("pvtools") { section.clone() } else { format!("{section}pvtools") };
@@ -80,19 +98,26 @@ pub(crate) fn run(options: &Options, workspace: &Path) -> anyhow::Result<()> {
             Part::Program => target.copy(path, &to(&beside), 0o644)?,
             Part::Links if beside == *section => {}
             Part::Links => target.link(&format!("{name}.{beside}"), &to(section))?,
+            Part::Guest => {}
         }
     }
     Ok(())
 }
 
+/// Builds the program of a guest and returns where it is.
+fn build_guest(workspace: &Path) -> anyhow::Result<PathBuf> {
+    let built =
+        Command::new(workspace.join("packaging/guest.sh")).output().context("cannot start packaging/guest.sh")?;
+    ensure!(built.status.success(), "the build failed: {}", String::from_utf8_lossy(&built.stderr));
+    let path = String::from_utf8(built.stdout).context("packaging/guest.sh printed no path")?;
+    Ok(workspace.join(path.trim()))
+}
+
 /// Builds the release program and returns where it is.
-fn build(workspace: &Path, guest_only: bool, offline: bool) -> anyhow::Result<PathBuf> {
+fn build(workspace: &Path, offline: bool) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace).args(["build", "--release", "--locked", "--package", "pvtools", "--bin", "pvtools"]);
-    if guest_only {
-        command.arg("--no-default-features");
-    }
     if offline {
         command.arg("--offline");
     }
@@ -168,12 +193,12 @@ impl Target {
         symlink(points_to, &at).with_context(|| format!("cannot make the link '{}'", at.display()))
     }
 
-    /// The unit starts the program by its installed path.
-    fn write_unit(&self, from: &Path) -> anyhow::Result<()> {
+    /// Scripts and units name program and script by their installed paths.
+    fn fill_in(&self, from: &Path, name: &str, mode: u32) -> anyhow::Result<()> {
         let text = fs::read_to_string(from).with_context(|| format!("cannot read '{}'", from.display()))?;
-        let program = self.prefix.join("bin/pvtools");
-        let text = text.replace("@PROGRAM@", &program.to_string_lossy());
-        self.write(text.as_bytes(), "lib/systemd/system/pvapconfig.service", 0o644)
+        let path = |name| self.prefix.join(name).to_string_lossy().into_owned();
+        let text = text.replace("@PROGRAM@", &path(GUEST)).replace("@EARLY@", &path(EARLY));
+        self.write(text.as_bytes(), name, mode)
     }
 
     /// Makes the folder of `name` and removes what stands in its place: writing through an old link would
@@ -215,7 +240,7 @@ mod tests {
         found
     }
 
-    fn install(part: Part, zcrypt_links: bool) -> (tempfile::TempDir, Vec<String>) {
+    fn install(part: Part) -> (tempfile::TempDir, Vec<String>) {
         let destdir = tempfile::tempdir().unwrap();
         let program = destdir.path().join("built");
         fs::write(&program, "program").unwrap();
@@ -223,9 +248,7 @@ mod tests {
             destdir: destdir.path().to_owned(),
             prefix: "/usr".into(),
             part,
-            zcrypt_links,
             program: Some(program),
-            guest_only: false,
             offline: false,
         };
         // Twice: over an existing installation it does the same.
@@ -236,31 +259,31 @@ mod tests {
     }
 
     #[test]
-    fn links_every_tool_but_those_that_have_to_be_asked_for() {
-        for (zcrypt_links, name) in [(false, "default"), (true, "with --zcrypt-links")] {
-            let (_destdir, files) = install(Part::All, zcrypt_links);
-            for applet in Applet::ALL {
-                let expected = applet.has_link() && (zcrypt_links || !OPT_IN.contains(&applet.name));
-                let section = if OPT_IN.contains(&applet.name) { 8 } else { 1 };
-                for file in [
-                    format!("bin/{} -> pvtools", applet.name),
-                    format!("share/man/man{section}/{}.{section}", applet.name),
-                    format!("share/bash-completion/completions/{}.bash", applet.name),
-                    format!("share/zsh/site-functions/_{}", applet.name),
-                    format!("share/fish/vendor_completions.d/{}.fish", applet.name),
-                ] {
-                    assert_eq!(files.contains(&file), expected, "{name}: {file}");
-                }
+    fn links_every_tool_with_page_and_completions() {
+        let (_destdir, files) = install(Part::All);
+        for applet in Applet::ALL {
+            let (section, folder, up) =
+                if applet.name.ends_with("zcrypt") { (8, "sbin", "../bin/") } else { (1, "bin", "") };
+            for file in [
+                format!("{folder}/{} -> {up}pvtools", applet.name),
+                format!("share/man/man{section}/{}.{section}", applet.name),
+                format!("share/bash-completion/completions/{}.bash", applet.name),
+                format!("share/zsh/site-functions/_{}", applet.name),
+                format!("share/fish/vendor_completions.d/{}.fish", applet.name),
+            ] {
+                assert_eq!(files.contains(&file), applet.has_link(), "{file}");
             }
         }
     }
 
     #[test]
-    fn the_two_parts_share_no_file_and_every_man_link_has_its_page() {
-        let (_program_tree, program) = install(Part::Program, false);
-        let (_links_tree, links) = install(Part::Links, false);
+    fn the_parts_share_no_file_and_every_man_link_has_its_page() {
+        let (_program_tree, program) = install(Part::Program);
+        let (_links_tree, links) = install(Part::Links);
+        let (_guest_tree, guest) = install(Part::Guest);
         assert!(program.contains(&"bin/pvtools".to_owned()), "{program:?}");
         assert!(links.iter().all(|file| !program.contains(file)), "{links:?}");
+        assert!(guest.iter().all(|file| !program.contains(file) && !links.contains(file)), "{guest:?}");
         for link in links.iter().filter(|file| file.starts_with("share/man")) {
             let (at, page) = link.split_once(" -> ").unwrap();
             let folder = Path::new(at).parent().unwrap().display();
@@ -274,8 +297,8 @@ mod tests {
         let spec = fs::read_to_string(crate::workspace().join("packaging/rpm/pvtools.spec")).unwrap();
         let packages: Vec<&str> =
             spec.split("\n%files").skip(1).map(|list| list.split("\n\n").next().unwrap()).collect();
-        assert_eq!(packages.len(), 2);
-        let (_destdir, files) = install(Part::All, false);
+        assert_eq!(packages.len(), 3);
+        let (_destdir, files) = install(Part::All);
         for file in &files {
             let file = file.split(" -> ").next().unwrap();
             let is_in = |list: &&&str| {
@@ -284,7 +307,10 @@ mod tests {
                         let (word, is_exclude) =
                             line.strip_prefix("%exclude ").map_or((line, false), |word| (word, true));
                         let path = word.replace("%{_bindir}", "bin").replace("%{_mandir}", "share/man");
-                        let path = path.replace("%{_datadir}", "share").replace("%{_prefix}/", "");
+                        let path = path
+                            .replace("%{_datadir}", "share")
+                            .replace("%{_sbindir}", "sbin")
+                            .replace("%{_prefix}/", "");
                         is_exclude == exclude && fits(&path, file)
                     })
                 };
@@ -305,9 +331,17 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_starts_the_program_where_it_is_installed() {
-        let (destdir, _) = install(Part::Program, false);
+    fn what_a_guest_starts_is_where_it_is_installed() {
+        let (destdir, files) = install(Part::Guest);
+        assert_eq!(files.len(), 1 + GUEST_FILES.len(), "{files:?}");
+        let mut named = 0;
+        for file in files.iter().filter(|file| *file != GUEST) {
+            let text = fs::read_to_string(destdir.path().join("usr").join(file)).unwrap();
+            assert!(!text.contains("@PROGRAM@") && !text.contains("@EARLY@"), "{file}");
+            named += usize::from(text.contains("/usr/bin/pvtools-guest") || text.contains("/usr/lib/pvtools/early"));
+        }
+        assert_eq!(named, 7);
         let unit = fs::read_to_string(destdir.path().join("usr/lib/systemd/system/pvapconfig.service")).unwrap();
-        assert!(unit.contains("ExecStart=/usr/bin/pvtools pvapconfig\n"), "{unit}");
+        assert!(unit.contains("ExecStart=/usr/bin/pvtools-guest pvapconfig\n"), "{unit}");
     }
 }

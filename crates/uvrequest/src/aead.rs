@@ -1,15 +1,13 @@
 //! AES-256-GCM, the one cipher of all requests and headers.
 
+pub use crate::request_frame::{IV_SIZE, TAG_SIZE};
+
 use openssl::error::ErrorStack;
 use openssl::symm::{Cipher, Crypter, Mode};
 use uvtypes::SecretBox;
 
 /// Bytes of a key.
 pub const KEY_SIZE: usize = 32;
-/// Bytes of an initialization vector.
-pub const IV_SIZE: usize = 12;
-/// Bytes of a tag.
-pub const TAG_SIZE: usize = 16;
 
 /// A key, wiped when dropped.
 pub type Key = SecretBox<[u8; KEY_SIZE]>;

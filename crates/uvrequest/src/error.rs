@@ -1,3 +1,4 @@
+#[cfg(feature = "openssl")]
 use openssl::error::ErrorStack;
 use uvtypes::ReadError;
 
@@ -127,6 +128,7 @@ pub enum Error {
     #[error("the signature does not fit the request and the certificate")]
     Signature,
     /// OpenSSL refused an operation.
+    #[cfg(feature = "openssl")]
     #[error("OpenSSL refused")]
     OpenSsl(#[from] ErrorStack),
 }

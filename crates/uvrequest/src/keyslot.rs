@@ -4,10 +4,7 @@ use crate::Error;
 use crate::aead::{IV_SIZE, Key, seal};
 use crate::key_exchange::CustomerKey;
 use hostkey::TrustedHostKey;
-use uvtypes::{KeySlot, KeySlotKind};
-
-/// The form of the key slots of version 1 requests.
-pub const KEY_SLOTS: KeySlotKind = KeySlotKind::P521;
+use uvtypes::KeySlot;
 
 /// Wraps `protection_key` for each machine: one slot for each host key, in their order.
 ///

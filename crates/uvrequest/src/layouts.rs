@@ -3,7 +3,6 @@
 
 pub use crate::attest::arcb::{FIELDS as ARCB, HMAC_SHA_512};
 pub use crate::attest::exchange::FIELDS as EXCHANGE;
-pub use crate::keyslot::KEY_SLOTS;
-pub use crate::request_frame::FIELDS as FRAME;
+pub use crate::request_frame::{FIELDS as FRAME, KEY_SLOTS};
 pub use crate::secret::asrcb::{FIELDS as ASRCB, MAGIC_FIELDS as ASRCB_MAGIC, SECRET_FIELDS as ASRCB_SECRET};
 pub use crate::secret::user_data::{LAYOUTS as USER_DATA, UserDataLayout};

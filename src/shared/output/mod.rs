@@ -16,8 +16,10 @@ use in_place::InPlace;
 use new_file::{Landed, NewFile};
 use nix::errno::Errno;
 use nix::unistd::Uid;
+pub(crate) use place::is_stdout;
+#[cfg(feature = "workstation")]
+pub(crate) use place::same_target;
 use place::{Name, Place};
-pub(crate) use place::{is_stdout, same_target};
 use policy::{Found, Way, may_write_in_place, way};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -25,6 +27,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use turn::Folders;
+#[cfg(feature = "workstation")]
 pub(crate) use turn::{Locked, lock_at_once};
 use zeroize::Zeroizing;
 

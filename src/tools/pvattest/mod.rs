@@ -1,11 +1,15 @@
 //! `pvattest`: is the guest the one it claims to be?
 
+#[cfg(feature = "workstation")]
 mod check;
+#[cfg(feature = "workstation")]
 mod create;
 #[cfg(feature = "network")]
 mod firmware;
 mod perform;
+#[cfg(feature = "workstation")]
 mod report;
+#[cfg(feature = "workstation")]
 mod verify;
 
 use crate::shared::cli::{self, Commands, Tool};
@@ -24,10 +28,22 @@ const MAX_EXCHANGE: usize = ARCB_MAX + MEASUREMENT_MAX + ADDITIONAL_MAX + 4096;
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(feature = "workstation")]
     Create(create::Arguments),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Create(cli::Absent),
     Perform(perform::Arguments),
+    #[cfg(feature = "workstation")]
     Verify(verify::Arguments),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Verify(cli::Absent),
+    #[cfg(feature = "workstation")]
     Check(Box<check::Arguments>),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Check(cli::Absent),
 }
 
 impl Commands for Command {
@@ -37,10 +53,19 @@ impl Commands for Command {
 
     fn run(self, system: &mut System) -> Result<Outcome, Failure> {
         match self {
+            #[cfg(feature = "workstation")]
             Self::Create(args) => create::run(&args, system).map(|()| Outcome::Done),
+            #[cfg(not(feature = "workstation"))]
+            Self::Create(args) => args.refuse("pvattest create"),
             Self::Perform(args) => perform::run(&args, system).map(|()| Outcome::Done),
+            #[cfg(feature = "workstation")]
             Self::Verify(args) => verify::run(&args, system),
+            #[cfg(not(feature = "workstation"))]
+            Self::Verify(args) => args.refuse("pvattest verify"),
+            #[cfg(feature = "workstation")]
             Self::Check(args) => check::run(&args, system),
+            #[cfg(not(feature = "workstation"))]
+            Self::Check(args) => args.refuse("pvattest check"),
         }
     }
 }

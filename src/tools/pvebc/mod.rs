@@ -6,11 +6,10 @@ mod set;
 use crate::shared::cli::{self, Format};
 use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
-use crate::tools::pvsecret;
 use anyhow::{Context, anyhow};
 use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
-use set::{Request, Set};
+use set::{Request, Set, Signer};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -63,7 +62,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
             cli::print_version::<Arguments>(system)?;
             return Ok(Outcome::Done);
         };
-        let signer = args.user_cert.as_deref().map(pvsecret::load_user_certificate).transpose()?;
+        let signer = args.user_cert.as_deref().map(load_signer).transpose()?;
         let set = Set::load(toc, signer.as_ref())?;
         let rehearsal = match (args.dry_run, system.is_guest()) {
             (true, _) => Some("dry run"),
@@ -93,6 +92,16 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         }
         result.map(|()| Outcome::Done)
     })
+}
+
+#[cfg(feature = "workstation")]
+fn load_signer(path: &Path) -> anyhow::Result<Signer> {
+    crate::tools::pvsecret::load_user_certificate(path)
+}
+
+#[cfg(not(feature = "workstation"))]
+fn load_signer(_: &Path) -> anyhow::Result<Signer> {
+    anyhow::bail!("'--user-cert' needs OpenSSL, which this program was built without: use the whole pvtools")
 }
 
 /// What came of the requests of a set, by their numbers in it.

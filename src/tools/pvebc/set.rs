@@ -11,7 +11,6 @@
 
 use super::folder::Folder;
 use anyhow::{Context, anyhow, bail, ensure};
-use openssl::pkey::{PKey, Public};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -20,6 +19,13 @@ use std::path::{Path, PathBuf};
 use uvdevice::abi::ADD_SECRET_MAX;
 use uvrequest::secret::{AddSecretRequestView, VerifiedUserData};
 use uvtypes::SecretId;
+
+/// The key that has to have signed the root.
+#[cfg(feature = "workstation")]
+pub(super) type Signer = openssl::pkey::PKey<openssl::pkey::Public>;
+/// Without OpenSSL, nobody's signature can be checked: there is no such key.
+#[cfg(not(feature = "workstation"))]
+pub(super) enum Signer {}
 
 /// A table of contents: no store takes so many secrets that more would make sense.
 const MAX_TOC: usize = 1 << 20;
@@ -53,12 +59,12 @@ pub(super) struct Set {
 impl Set {
     /// Reads and checks the set of `root`. With `signer`, the root has to be signed by its key: else anybody can make a
     /// set of their own for a known host key.
-    pub(super) fn load(root: &Path, signer: Option<&PKey<Public>>) -> anyhow::Result<Self> {
+    pub(super) fn load(root: &Path, signer: Option<&Signer>) -> anyhow::Result<Self> {
         let name = root.file_name().map(PathBuf::from);
         let name = name.with_context(|| format!("'{}' does not name a file", root.display()))?;
         let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = Folder::open(parent)?;
-        let mut policies = Policies { folder: &folder, hashes: HashMap::new() };
+        let mut policies = Policies { folder: &folder, hashes: HashMap::new(), first: None };
 
         let what = || format!("Cannot use '{}'", folder.display(&name));
         let bytes = folder.read(&name, ADD_SECRET_MAX).with_context(what)?;
@@ -69,14 +75,12 @@ impl Set {
                 folder.display(&name)
             )
         })?;
-        // The table is read again, but under the hash that was compared: a change in between is found.
-        let text = folder.read(&reference.name, MAX_TOC).and_then(|text| {
-            ensure!(sha256(&text) == reference.hash, "it changed while it was read");
-            Ok(text)
-        });
         let toc_path = folder.display(&reference.name);
-        let text = text.with_context(|| format!("Cannot use the table of contents '{toc_path}'"))?;
-        let tags = parse_toc(&text).with_context(|| format!("Cannot use the table of contents '{toc_path}'"))?;
+        let cannot = || format!("Cannot use the table of contents '{toc_path}'");
+        // The bytes whose hash was compared.
+        let text = policies.first.take().unwrap_or_default();
+        ensure!(text.len() <= MAX_TOC, "{}: it is larger than {MAX_TOC} bytes", cannot());
+        let tags = parse_toc(&text).with_context(cannot)?;
         ensure!(
             !tags.contains_key(&root.tag),
             "The table of contents '{toc_path}' lists '{}' itself",
@@ -138,11 +142,15 @@ impl Set {
 fn request(
     name: PathBuf,
     bytes: Vec<u8>,
-    signer: Option<&PKey<Public>>,
+    signer: Option<&Signer>,
     policies: &mut Policies<'_>,
 ) -> anyhow::Result<Request> {
     let view = AddSecretRequestView::parse(&bytes)?;
-    let user_data = match (signer, view.verify_user_data(signer)) {
+    #[cfg(feature = "workstation")]
+    let user_data = view.verify_user_data(signer);
+    #[cfg(not(feature = "workstation"))]
+    let user_data = view.unsigned_user_data();
+    let user_data = match (signer, user_data) {
         // Signed by somebody: what it says binds nobody here, its tag stands in the table.
         (None, Err(uvrequest::Error::SignatureWithoutCertificate(_))) => VerifiedUserData::None,
         (_, result) => result?,
@@ -163,6 +171,8 @@ fn request(
 struct Policies<'a> {
     folder: &'a Folder,
     hashes: HashMap<PathBuf, [u8; HASH]>,
+    /// The bytes of the first one: the table of contents, which the root refers to.
+    first: Option<Vec<u8>>,
 }
 
 impl Policies<'_> {
@@ -179,8 +189,11 @@ impl Policies<'_> {
             Some(calculated) => *calculated,
             None => {
                 let bytes = self.folder.read(&name, MAX_POLICY);
-                let calculated = sha256(&bytes.with_context(|| format!("Cannot read the policy '{shown}'"))?);
-                self.hashes.insert(name.clone(), calculated);
+                let bytes = bytes.with_context(|| format!("Cannot read the policy '{shown}'"))?;
+                let calculated = sha256(&bytes);
+                if self.hashes.insert(name.clone(), calculated).is_none() && self.hashes.len() == 1 {
+                    self.first = Some(bytes);
+                }
                 calculated
             }
         };

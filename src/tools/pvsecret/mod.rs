@@ -1,15 +1,20 @@
 //! `pvsecret`: secrets for a Secure Execution guest, from the workstation into the guest.
 
 mod add;
+#[cfg(feature = "workstation")]
 mod create;
+#[cfg(feature = "workstation")]
 mod cuid;
 mod identity;
 mod list;
 mod lock;
+#[cfg(feature = "workstation")]
 mod outputs;
 mod retrieve;
+#[cfg(feature = "workstation")]
 mod verify;
 
+#[cfg(feature = "workstation")]
 pub(crate) use verify::load_user_certificate;
 
 use crate::shared::cli::{self, Commands, Tool};
@@ -22,11 +27,19 @@ use uvtypes::SecretId;
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(feature = "workstation")]
     Create(Box<create::Arguments>),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Create(cli::Absent),
     Add(add::Arguments),
     Lock(lock::Arguments),
     List(list::Arguments),
+    #[cfg(feature = "workstation")]
     Verify(verify::Arguments),
+    /// Not in this program: it was built without OpenSSL
+    #[cfg(not(feature = "workstation"))]
+    Verify(cli::Absent),
     #[command(alias = "retr")]
     Retrieve(retrieve::Arguments),
 }
@@ -46,11 +59,17 @@ impl Commands for Command {
 
     fn run(self, system: &mut System) -> Result<Outcome, Failure> {
         match self {
+            #[cfg(feature = "workstation")]
             Self::Create(args) => create::run(&args, system),
+            #[cfg(not(feature = "workstation"))]
+            Self::Create(args) => args.refuse("pvsecret create"),
             Self::Add(args) => add::run(&args, system),
             Self::Lock(_) => lock::run(system),
             Self::List(args) => list::run(&args, system),
+            #[cfg(feature = "workstation")]
             Self::Verify(args) => verify::run(&args, system),
+            #[cfg(not(feature = "workstation"))]
+            Self::Verify(args) => args.refuse("pvsecret verify"),
             Self::Retrieve(args) => retrieve::run(&args, system),
         }?;
         Ok(Outcome::Done)

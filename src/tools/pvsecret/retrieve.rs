@@ -8,6 +8,7 @@ use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
 use crate::tools::pvsecret::identity::Identity;
 use anyhow::{Context, anyhow, bail};
+use base64ct::{Base64, Encoding};
 use clap::{Args, ValueEnum};
 use std::path::Path;
 use uvtypes::{ListedSecret, Reader, SecretBox, SecretId, SecretKind, SecretList};
@@ -159,7 +160,7 @@ fn render(kind: SecretKind, value: &SecretBox<Vec<u8>>, outform: Outform) -> any
         SecretKind::PLAINTEXT => ("PLAINTEXT SECRET", String::new()),
         kind => ("IBM PROTECTED KEY", format!("kind: {kind}\n\n")),
     };
-    let encoded = Zeroizing::new(openssl::base64::encode_block(bytes));
+    let encoded = Zeroizing::new(Base64::encode_string(bytes));
     // Room for everything from the start: a growing buffer would leave copies behind.
     let mut pem = Zeroizing::new(Vec::with_capacity(encoded.len() * 2 + 256));
     pem.extend(format!("-----BEGIN {label}-----\n{header}").bytes());

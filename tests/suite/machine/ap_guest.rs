@@ -1,6 +1,6 @@
 //! A simulated guest with an AP bus, and the product in it.
 
-use crate::support::{Run, Scratch, clean};
+use crate::support::{Run, Scratch, clean, program_for};
 use pvsim::{Fault, Front, Machine, ap};
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,7 +55,7 @@ impl ApGuest {
     }
 
     pub(crate) fn command(&self, tool: &str, args: &[&str]) -> Command {
-        let mut command = self.front.command(env!("CARGO_BIN_EXE_pvtools"));
+        let mut command = self.front.command(program_for(tool, args.first().map(AsRef::as_ref)));
         clean(&mut command);
         command.arg0(tool).args(args).current_dir(self.scratch.path());
         command

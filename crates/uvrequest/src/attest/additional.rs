@@ -1,6 +1,7 @@
 //! What the ultravisor says beside the measurement.
 
 use crate::FormatError;
+#[cfg(feature = "openssl")]
 use openssl::sha::Sha512;
 use uvtypes::Reader;
 use uvtypes::attestation::{AttestationFlags, PARTS, Part};
@@ -51,6 +52,7 @@ impl<'a> AdditionalData<'a> {
 
 /// SHA-512 over the tags of the add-secret requests in the order in which they were accepted, and one byte: 1 if the
 /// store is locked.
+#[cfg(feature = "openssl")]
 pub fn secret_store_hash(tags: &[[u8; 16]], locked: bool) -> [u8; 64] {
     let mut hash = Sha512::new();
     tags.iter().for_each(|tag| hash.update(tag));

@@ -1,6 +1,6 @@
 //! The measurement: what the ultravisor computed, computed again.
 
-use super::arcb::open;
+use super::seal::open;
 use super::{AdditionalData, Arpk, Exchange, Response};
 use crate::{Error, FormatError};
 use openssl::error::ErrorStack;

@@ -1,9 +1,12 @@
 //! What anybody can read in a sealed add-secret request, and check without the machine's key.
 
 use super::asrcb::{MAGIC, RequestData, SecretHeader, USER_DATA_OFFSET};
-use super::user_data::{AREA_SIZE, LAYOUTS, Scheme, verify};
+#[cfg(feature = "openssl")]
+use super::signing::verify;
+use super::user_data::{AREA_SIZE, LAYOUTS, Scheme};
 use crate::request_frame::SealedRequest;
 use crate::{Error, FormatError};
+#[cfg(feature = "openssl")]
 use openssl::pkey::{PKey, Public};
 use sehdr::BootTags;
 use uvtypes::{Cuid, HostKeyHash, SecretId};
@@ -63,20 +66,31 @@ impl<'a> AddSecretRequestView<'a> {
         Ok(Self { user_data_kind, user_data, cuid, boot_tags, secret_id, sealed })
     }
 
+    /// The user data of a request that is not signed.
+    ///
+    /// # Errors
+    /// [`Error::SignatureWithoutCertificate`] if it is.
+    pub fn unsigned_user_data(&self) -> Result<VerifiedUserData<'a>, Error> {
+        match (Scheme::from_kind(self.user_data_kind), self.user_data_kind) {
+            (Some(scheme), _) => Err(Error::SignatureWithoutCertificate(scheme.name())),
+            (None, 0) => Ok(VerifiedUserData::None),
+            (None, _) => Ok(VerifiedUserData::Unsigned(self.user_data)),
+        }
+    }
+
     /// Checks the signature of the user data with the key of a certificate, and gives the data.
     ///
     /// # Errors
     /// [`Error::SignatureWithoutCertificate`], [`Error::CertificateWithoutSignature`],
     /// [`Error::SignatureKind`], [`Error::Signature`].
+    #[cfg(feature = "openssl")]
     pub fn verify_user_data(&self, key: Option<&PKey<Public>>) -> Result<VerifiedUserData<'a>, Error> {
-        let Some(scheme) = Scheme::from_kind(self.user_data_kind) else {
-            return match (self.user_data_kind, key) {
-                (0, _) => Ok(VerifiedUserData::None),
-                (_, None) => Ok(VerifiedUserData::Unsigned(self.user_data)),
-                (_, Some(_)) => Err(Error::CertificateWithoutSignature),
+        let (Some(scheme), Some(key)) = (Scheme::from_kind(self.user_data_kind), key) else {
+            return match self.unsigned_user_data()? {
+                VerifiedUserData::Unsigned(_) if key.is_some() => Err(Error::CertificateWithoutSignature),
+                data => Ok(data),
             };
         };
-        let key = key.ok_or(Error::SignatureWithoutCertificate(scheme.name()))?;
         let (data, part) = self.user_data.split_at(scheme.data_size().min(self.user_data.len()));
         let mut message = [self.sealed.aad, self.sealed.encrypted].concat();
         if let Some(area) = message.get_mut(USER_DATA_OFFSET + data.len()..USER_DATA_OFFSET + AREA_SIZE) {
