@@ -6,6 +6,10 @@
 mod ap_bus; // tests/ap_scenarios.yaml: what pvapconfig does with queues of all sorts
 #[path = "suite/machine/ap_guest.rs"]
 mod ap_guest; // a guest with an AP bus
+#[path = "suite/machine/ap_writes.rs"]
+mod ap_writes; // tests/ap_writes.yaml: what the bus says to each write, under the preload library and in a booted kernel
+#[path = "suite/machine/booted.rs"]
+mod booted; // a real kernel in QEMU, for tests that run in both worlds
 #[path = "suite/certificate_matrix.rs"]
 mod certificate_matrix; // every situation of host-key verification
 #[path = "suite/reference/command_lines.rs"]
@@ -86,6 +90,10 @@ mod support; // scratch folders and the command runner
 mod trustee; // the key broker of Confidential Containers: folder, policies, evidence, renewal
 #[path = "suite/trustee_server.rs"]
 mod trustee_server; // resources and policies sent to a server that answers well and badly
+#[path = "suite/trustee_tls.rs"]
+mod trustee_tls; // a server with a certificate of every sort
+#[path = "suite/machine/verifier_folder.rs"]
+mod verifier_folder; // the folder of Trustee's verifier, killed and failing at each step
 #[path = "suite/zcrypt.rs"]
 mod zcrypt; // lszcrypt and chzcrypt
 #[path = "suite/reference/zcrypt_recorded.rs"]

@@ -1,6 +1,7 @@
 #![no_main]
 //! One fuzzer for all targets: `FUZZ_TARGET` says which. `fuzz/run` builds and runs it.
 
+mod sparse;
 mod targets;
 
 use libfuzzer_sys::fuzz_target;

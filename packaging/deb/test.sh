@@ -58,9 +58,12 @@ expect stand-in 'beside s390-tools it replaces nothing' pvextract-hdr --version
 
 apt install /pvtools-compat_*.deb
 expect 'pvextract-hdr *' 'with the links it answers for them' pvextract-hdr --version
-for name in $(pvtools --list | grep ^pv); do
+for name in $(pvtools --list | grep -e ^pv -e genprotimg); do
     expect '*Usage:*' "$name --help" "$name" --help
 done
+head -c 32 /dev/zero > /tmp/key
+expect '*host-key document*' 'genprotimg asks for a host key' genprotimg -k /tmp/key -i /tmp/key -o /tmp/image --no-verify
+rm /tmp/key
 expect stand-in 'the diverted program still runs' pvextract-hdr.s390-tools
 
 apt purge pvtools-compat

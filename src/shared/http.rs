@@ -52,6 +52,14 @@ pub(crate) enum Error {
     },
 }
 
+impl Error {
+    /// Whether the server's certificate is not trusted, or is another host's: trying again changes nothing.
+    pub(crate) fn is_about_certificate(&self) -> bool {
+        // OpenSSL's own words: the libraries between hand its errors on as text.
+        matches!(self, Self::Request { source, .. } if source.to_string().contains("certificate verify failed"))
+    }
+}
+
 /// An answer of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {

@@ -17,6 +17,9 @@ use uvtypes::text::{escaped, shown_path};
 /// Bytes of a value in one line of text, and of a line of the hexdump.
 const VALUE_BYTES: usize = 32;
 const DUMP_BYTES: usize = 16;
+/// Of a larger field, only the start is drawn.
+const MAX_DUMP: usize = 64 << 10;
+const START_OF_DUMP: usize = 64;
 
 /// Explain Secure Execution files field by field
 ///
@@ -114,9 +117,9 @@ impl Text<'_> {
     fn render(&self, mut dump: Option<&mut Seekable>) -> anyhow::Result<String> {
         let Report { kind, size, fields, warnings } = self.report;
         let mut text = format!("{}\n", self.bold(&format!("{}: {kind}, {size} bytes", shown_path(self.path))));
-        let width = fields.iter().map(|field| field.name.len()).max().unwrap_or_default();
+        let columns = Columns::of(fields);
         for field in fields {
-            self.field(&mut text, field, width, dump.is_none())?;
+            self.field(&mut text, field, &columns, dump.is_none())?;
             if let (Some(file), Some(offset), Some(size)) = (dump.as_deref_mut(), field.offset, field.size) {
                 hexdump(&mut text, file, offset, size)?;
             }
@@ -127,9 +130,10 @@ impl Text<'_> {
         Ok(text)
     }
 
-    fn field(&self, text: &mut String, field: &Field, width: usize, with_bytes: bool) -> anyhow::Result<()> {
+    fn field(&self, text: &mut String, field: &Field, columns: &Columns, with_bytes: bool) -> anyhow::Result<()> {
+        let &Columns { offset: offset_width, size: size_width, name: width } = columns;
         let place = match (field.offset, field.size) {
-            (Some(offset), Some(size)) => format!("{offset:#08x} {size:>5}  "),
+            (Some(offset), Some(size)) => format!("{offset:#0offset_width$x} {size:>size_width$}  "),
             _ => String::new(),
         };
         let indent = place.len() + width + 4;
@@ -169,8 +173,28 @@ impl Text<'_> {
     }
 }
 
+/// How wide the columns are.
+struct Columns {
+    offset: usize,
+    size: usize,
+    name: usize,
+}
+
+impl Columns {
+    fn of(fields: &[Field]) -> Self {
+        let widest = |width: fn(&Field) -> usize| fields.iter().map(width).max().unwrap_or_default();
+        Self {
+            offset: widest(|field| field.offset.map_or(0, |offset| format!("{offset:#x}").len())).max(8),
+            size: widest(|field| field.size.map_or(0, |size| size.to_string().len())).max(5),
+            name: widest(|field| field.name.len()),
+        }
+    }
+}
+
 fn hexdump(text: &mut String, file: &mut Seekable, offset: usize, size: usize) -> anyhow::Result<()> {
-    let mut bytes = vec![0; size];
+    // Nobody reads the pages of a kernel.
+    let drawn = if size > MAX_DUMP { START_OF_DUMP } else { size };
+    let mut bytes = vec![0; drawn];
     file.seek(SeekFrom::Start(offset as u64))?;
     file.read_exact(&mut bytes)?;
     for (line, chunk) in bytes.chunks(DUMP_BYTES).enumerate() {
@@ -178,6 +202,9 @@ fn hexdump(text: &mut String, file: &mut Seekable, offset: usize, size: usize) -
         let shown: String =
             chunk.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
         writeln!(text, "    {:08x}  {:<47}  |{shown}|", offset + line * DUMP_BYTES, hex.join(" "))?;
+    }
+    if drawn < size {
+        writeln!(text, "    ({} more bytes)", size - drawn)?;
     }
     Ok(())
 }

@@ -434,6 +434,24 @@ fn bundle_verifies_where_there_is_no_network() {
     let run = situation.scratch.run("pvverify", &options).succeeds();
     assert_eq!(run.stderr, "Use host-key document at 'bundle/hkd-1.pem'\nHost-key documents verified.\n");
     assert_eq!(situation.server.asked(), asked);
+    // What would not be one argument of the printed options is refused before anything is made.
+    for folder in ["with,comma", "with\u{1b}escape"] {
+        let words =
+            ["trust-bundle", "-k", "host.crt", "-C", "ibm.crt,inter.crt", "--root-ca", "root.crt", "-o", folder];
+        let run = Run::of(situation.scratch.command("pvtools").args(words), b"");
+        assert_eq!((run.status, run.stdout(), situation.scratch.join(folder).exists()), (1, "", false), "{run:?}");
+        assert!(run.stderr.contains("its options cannot have ','"), "{run:?}");
+    }
+    // And a quote is quoted: the shell's own reading of what was printed.
+    let folder = "b'; touch made; '";
+    let words = ["trust-bundle", "-k", "host.crt", "-C", "ibm.crt,inter.crt", "--root-ca", "root.crt", "-o", folder];
+    let run = Run::of(situation.scratch.command("pvtools").args(words), b"").succeeds();
+    let script = format!("printf '%s\\n' {}", run.stdout());
+    let shell = std::process::Command::new("sh").current_dir(situation.scratch.path()).args(["-c", &script]).output();
+    let shell = String::from_utf8(shell.unwrap().stdout).unwrap();
+    let options: Vec<_> = shell.lines().map(str::to_owned).collect();
+    assert!(!situation.scratch.join("made").exists());
+    situation.scratch.run("pvverify", &options).succeeds();
 }
 
 #[test]

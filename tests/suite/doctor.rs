@@ -28,21 +28,29 @@ impl Write for Output {
 type Findings = BTreeMap<String, [String; 3]>;
 
 fn doctor(scratch: &Scratch, now: fn() -> SystemTime, files: &[&str]) -> (String, Findings) {
-    let output = Output::default();
-    let mut system = System::new(Box::new(io::empty()), Box::new(output.clone()), Box::new(io::sink()));
-    system.root = scratch.join("root");
-    system.cache = Some(scratch.join("cache"));
-    system.now = now;
-    let files = files.iter().map(|file| scratch.join(file).into_os_string());
-    let args: Vec<_> = ["pvtools", "doctor", "--json"].map(Into::into).into_iter().chain(files).collect();
-    let code = format!("{:?}", pvtools::run(&args, &mut system));
-    let findings: Vec<Value> = serde_json::from_slice(&output.0.lock().unwrap()).unwrap();
+    let files = files.iter().map(|file| scratch.join(file).display().to_string());
+    let args: Vec<_> = ["doctor".to_owned(), "--json".to_owned()].into_iter().chain(files).collect();
+    let (code, output) = on_machine(scratch, now, &args);
+    let findings: Vec<Value> = serde_json::from_str(&output).unwrap();
     let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
     let entry = |finding: &Value| (text(finding, "check"), ["status", "found", "next"].map(|name| text(finding, name)));
     (code, findings.iter().map(entry).collect())
 }
 
-fn put(scratch: &Scratch, files: &[(&str, &str)]) {
+/// Runs `pvtools` on the machine whose files are in `root`: exit code in words, and standard output.
+pub(crate) fn on_machine(scratch: &Scratch, now: fn() -> SystemTime, args: &[String]) -> (String, String) {
+    let output = Output::default();
+    let mut system = System::new(Box::new(io::empty()), Box::new(output.clone()), Box::new(io::sink()));
+    system.root = scratch.join("root");
+    system.cache = Some(scratch.join("cache"));
+    system.now = now;
+    let args: Vec<_> = ["pvtools"].map(Into::into).into_iter().chain(args.iter().map(Into::into)).collect();
+    let code = format!("{:?}", pvtools::run(&args, &mut system));
+    let bytes = output.0.lock().unwrap().clone();
+    (code, String::from_utf8(bytes).unwrap())
+}
+
+pub(crate) fn put(scratch: &Scratch, files: &[(&str, &str)]) {
     for (path, content) in files {
         let path = scratch.join("root").join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -79,7 +87,7 @@ fn machine_is_known_for_what_it_is() {
         ),
         (
             "host",
-            &[certificates, ("sys/firmware/uv/prot_virt_host", "1"), ("sys/bus/ap/features", "APSC\n")],
+            &[certificates, ("sys/firmware/uv/prot_virt_host", "1"), facilities, ("sys/bus/ap/features", "APSC\n")],
             "a host",
             &["vfio_ap", "vfio queues"],
         ),
@@ -99,6 +107,35 @@ fn machine_is_known_for_what_it_is() {
             "{name}: {findings:#?}"
         );
         assert!(code.contains(if missing.is_empty() { "(0)" } else { "(3)" }), "{name}: {code}");
+    }
+}
+
+/// Names of bits, as 'pvinfo' has them; what cannot be read is said to be missing.
+#[test]
+fn ultravisor_is_told_in_words() {
+    let sides = [("guest", "sys/firmware/uv/prot_virt_guest"), ("host", "sys/firmware/uv/prot_virt_host")];
+    for (side, file) in sides {
+        let scratch = Scratch::new();
+        put(&scratch, &[(file, "1\n"), ("dev/uv", "")]);
+        let path = |name: &str| format!("sys/firmware/uv/query/{name}");
+        for (name, text, check, expected) in [
+            (
+                "facilities",
+                "c000000000\n0\n",
+                "facilities",
+                ["good", "Initiate Configuration Dump, Dump Configuration Storage State"],
+            ),
+            ("facilities", "8000000400000000\n0\n", "facilities", ["good", "Query Ultravisor Information, Add Secret"]),
+            ("facilities", "x\n", "facilities", ["missing", "hex digits"]),
+            ("facilities", "0\n", "facilities", ["missing", "is not there"]),
+            ("feature_indications", "0\n", "features", ["good", "none"]),
+            ("feature_indications", "4800000000000000\n", "features", ["good", "AP passthrough is supported"]),
+        ] {
+            put(&scratch, &[(&path(name), text)]);
+            let (_, findings) = doctor(&scratch, SystemTime::now, &[]);
+            let [status, found, _] = &findings[check];
+            assert!(status == expected[0] && found.contains(expected[1]), "{side} {name} {text}: {findings:#?}");
+        }
     }
 }
 

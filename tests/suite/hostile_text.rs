@@ -3,7 +3,9 @@
 
 use crate::ap_guest::ApGuest;
 use crate::crl_download::KEYS;
+use crate::doctor::{on_machine, put};
 use crate::support::{Run, Scratch};
+use crate::trustee::World;
 use pvsim::Fault;
 use pvsim::pki::{CertificateSpec, Plan, common_name};
 use std::fs;
@@ -59,6 +61,33 @@ fn names_of_files() {
         ("pvtools", vec!["inspect", "--format", "json", name]),
         ("pvtools", vec!["trust-bundle", "-k", name, "-C", name, "-o", name]),
         ("pvinfo", vec!["--format", name]),
+        ("pvebc", vec!["-t", name]),
+        ("pvebc", vec!["-t", name, "--dry-run", "--format", "json", "--user-cert", name]),
+        ("pvimg", vec!["info", name]),
+        ("pvimg", vec!["info", "--format", "json", name, "--hdr-key", name]),
+        ("pvimg", vec!["info", "--components", name]),
+        ("pvimg", vec!["test", name, "-k", name]),
+        ("pvimg", vec!["verify", name]),
+        ("pvtools", vec!["doctor", name]),
+        ("pvtools", vec!["doctor", "--json", name]),
+        ("pvtools", vec!["trustee", name]),
+        ("pvtools", vec!["trustee", "verifier", name, "--check"]),
+        ("pvtools", vec!["trustee", "verifier", ".", "--check", "--environment", name]),
+        ("pvtools", vec!["trustee", "verifier", ".", "--check", "--format", "json", "--group", name]),
+        ("pvtools", vec!["trustee", "verifier", name, "--image", name, "-k", name, "-C", name]),
+        ("pvtools", vec!["trustee", "policy", "--image", name]),
+        ("pvtools", vec!["trustee", "policy", "--lint", name]),
+        ("pvtools", vec!["trustee", "policy", "--lint", name, "--kind", "attestation", "--format", "json"]),
+        ("pvtools", vec!["trustee", "policy", "--image", name, "--url", name, "--token-file", name]),
+        ("pvtools", vec!["trustee", "resources", "-r", name, "-i", name, "-m", name, "--folder", name]),
+        ("pvtools", vec!["trustee", "resources", "-r", name, "-i", name, "--check"]),
+        ("pvtools", vec!["trustee", "key", name, "--token", name]),
+        ("pvtools", vec!["trustee", "key", "k", "--config", "--public", name, "--issuer", name, "--role", name]),
+        ("pvtools", vec!["trustee", "key", "k", "--config", "--token", other, "--audience", name]),
+        ("pvtools", vec!["trustee", "challenge", "-k", name, "--no-verify", "--image", name, "--rsa-public", name]),
+        ("pvtools", vec!["trustee", "evidence", "show", "-i", name]),
+        ("pvtools", vec!["trustee", "evidence", "verify", "-i", name, "--rsa-key", name, "--image", name]),
+        ("pvtools", vec!["trustee", "renew", name, "--image", name, "-k", name, "--no-verify", "-o", name]),
         ("lszcrypt", vec![name]),
         ("chzcrypt", vec!["--se-bind", name]),
     ];
@@ -72,6 +101,8 @@ fn names_of_files() {
             "pvinfo",
             "lszcrypt",
             "chzcrypt",
+            "pvebc",
+            "pvimg",
             "pvtools",
         ]
         .map(|tool| (tool, vec![name])),
@@ -146,9 +177,135 @@ fn certificates_and_crls() {
             let mut create = with(&["create", "-vvv"]);
             create.extend(["-o", "request", "-a", "arpk"].map(str::to_owned));
             is_fit("pvattest create", &scratch.run("pvattest", &create));
+            let mut folder = with(&["trustee", "verifier", "folder", "--offline"]);
+            folder.extend(["--image", "se.hdr"].map(str::to_owned));
+            is_fit("trustee verifier", &scratch.run("pvtools", &folder));
+            is_fit("doctor", &scratch.run("pvtools", &["doctor", document, crl, "root.crt", "inter.crt"]));
             let mut bundle = with(&["trust-bundle", "-v"]);
             bundle.extend(["-o", "bundle"].map(str::to_owned));
             is_fit("trust-bundle", &scratch.run("pvtools", &bundle));
+        }
+    }
+}
+
+/// A folder of the verifier with such names and such content, everything that the key broker's side reads, and what
+/// the folders of a machine may hold.
+#[test]
+fn trustee_and_doctor() {
+    let world = World::new().folder();
+    let scratch = &world.scratch;
+    let name = file_name();
+    let quoted = serde_json::to_string(HOSTILE).unwrap();
+    let text = |args: &[&str]| is_fit(&format!("{args:?}"), &scratch.run("pvtools", args));
+    for folder in ["v", "v/hkds", "v/certs", "v/crls", "v/rsa", "v/hdr"] {
+        scratch.write(&format!("{folder}/{name}"), HOSTILE);
+    }
+    fs::copy(scratch.join("one/host.crt"), scratch.join(&format!("v/hkds/{name}.crt"))).unwrap();
+    scratch.write(
+        "v/verifier.env",
+        format!("{HOSTILE}={HOSTILE}\nSE_X{HOSTILE}=1\nSE_SKIP_CERTS_VERIFICATION={HOSTILE}\n"),
+    );
+    text(&["trustee", "verifier", "v", "--check"]);
+    text(&["trustee", "verifier", "v", "--check", "--warn-days", "400", "--group", "1"]);
+    let json = scratch.run("pvtools", &["trustee", "verifier", "v", "--check", "--format", "json"]);
+    is_fit("verifier --check --format json", &json);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(report.to_string().contains('\u{202e}'), "the JSON means the names that are there");
+    // Texts that are parsed.
+    fs::copy(scratch.join("one/se.img"), scratch.join(&name)).unwrap();
+    for show in ["text", "json", "rvps", "attestation", "resource"] {
+        text(&["trustee", "policy", "--image", &name, "-k", "one/host.crt", "--show", show]);
+    }
+    let policies = [
+        format!("package {HOSTILE}\nimport rego.v1\n"),
+        format!(
+            "package policy\ndefault {HOSTILE} := 3\ntrust_claims[{quoted}] := 200\nallow if input[{quoted}] == 1\n"
+        ),
+        format!("package policy\ntrust_claims := {{{quoted}: 300}}\nx if input.se[{quoted}] == data[{quoted}]\n"),
+    ];
+    for policy in &policies {
+        scratch.write("p.rego", policy);
+        for kind in ["attestation", "resource"] {
+            text(&["trustee", "policy", "--lint", "p.rego", "--kind", kind]);
+            text(&["trustee", "policy", "--lint", "p.rego", "--kind", kind, "--format", "json"]);
+        }
+    }
+    let evidences = [
+        format!("{{{quoted}: {quoted}}}"),
+        format!("{{\"measurement\": {quoted}}}"),
+        format!(
+            "{{\"tee-evidence\": {{\"primary_evidence\": {quoted}}}, \"runtime-data\": {{\"nonce\": {quoted}, \"tee-pubkey\": {quoted}}}}}"
+        ),
+    ];
+    for evidence in &evidences {
+        scratch.write("e.json", evidence);
+        text(&["trustee", "evidence", "show", "-i", "e.json"]);
+        text(&[
+            "trustee",
+            "evidence",
+            "verify",
+            "-i",
+            "e.json",
+            "--rsa-key",
+            "v/rsa/encrypt_key.pem",
+            "--image",
+            "one/se.img",
+        ]);
+    }
+    let id = "ab".repeat(32);
+    for identity in [
+        format!("!Association\nname: {quoted}\nid: 0x{id}\n"),
+        format!("!{quoted}\nid: {quoted}\n"),
+        HOSTILE.to_owned(),
+    ] {
+        scratch.write("i.yaml", &identity);
+        scratch.write("s.yaml", format!("- {{name: {quoted}, secret: {quoted}, mkvp: {quoted}}}\n"));
+        text(&["trustee", "resources", "--check", "-r", "i.yaml", "-i", "i.yaml"]);
+        text(&["trustee", "resources", "-r", "i.yaml", "-i", "i.yaml", "-m", "i.yaml", "--folder", "f"]);
+        text(&[
+            "trustee",
+            "renew",
+            "v",
+            "--image",
+            "new/se.img",
+            "--secrets",
+            "s.yaml",
+            "-o",
+            "o",
+            "-k",
+            "one/host.crt",
+            "--no-verify",
+        ]);
+    }
+    // Machines: names and texts in sysfs.
+    for side in ["guest", "host"] {
+        let scratch = Scratch::new();
+        put(&scratch, &[(&format!("sys/firmware/uv/prot_virt_{side}"), "1\n"), ("dev/uv", "")]);
+        for file in [
+            "sys/firmware/uv/query/facilities",
+            "sys/firmware/uv/query/feature_indications",
+            "sys/firmware/uv/query/max_cpus",
+            "sys/bus/ap/features",
+            "proc/cmdline",
+        ] {
+            put(&scratch, &[(file, HOSTILE)]);
+        }
+        put(
+            &scratch,
+            &[(&format!("sys/bus/ap/devices/0.{name}"), ""), (&format!("sys/bus/ap/drivers/vfio_ap/0.{name}"), "")],
+        );
+        for args in [
+            &["doctor"][..],
+            &["doctor", "--json"],
+            &["pvinfo"],
+            &["pvinfo", "--format", "json"],
+            &["pvinfo", "--facilities"],
+            &["lszcrypt"],
+            &["lszcrypt", "-b"],
+        ] {
+            let args: Vec<_> = args.iter().map(|word| (*word).to_owned()).collect();
+            let (code, stdout) = on_machine(&scratch, SystemTime::now, &args);
+            is_fit(&format!("{side}: {args:?}"), &Run { status: 0, stdout: stdout.into_bytes(), stderr: code });
         }
     }
 }

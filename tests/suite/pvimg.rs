@@ -3,13 +3,20 @@
 
 use crate::recorded_images::{self, kernel};
 use crate::support::{Run, Scratch};
-use pvsim::Machine;
+use pvsim::unpack::unpack;
+use pvsim::{HostKey, Machine};
+use seimage::{Image, Kind, Loader};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Cursor, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::thread;
+use uvtypes::KeySlot;
 
 /// A folder with what the recorded command lines name.
-fn scratch() -> Scratch {
+pub(crate) fn scratch() -> Scratch {
     let scratch = Scratch::new();
     for name in ["hkd.crt", "hkd2.crt", "kern", "kern_tiny", "rd", "parm", "s32", "s64", "seimg"] {
         scratch.write(name, recorded_images::inputs().find(name).unwrap());
@@ -47,6 +54,58 @@ fn what_went_into_an_image_comes_out_of_it() {
     assert!(!scratch.names().contains(&"x".to_owned()));
 }
 
+/// What a build pipeline has to show: which kernel and ramdisk are in this image.
+#[test]
+fn components_are_told_with_digests_and_version() {
+    let scratch = scratch();
+    let mut kernel = scratch.read("kern");
+    const VERSION: &str = "6.12.95 (builder@host) #1 SMP";
+    kernel[0x10428..0x10430].copy_from_slice(&0x11000_u64.to_be_bytes());
+    kernel[0x11000..][..VERSION.len()].copy_from_slice(VERSION.as_bytes());
+    kernel[0x11000 + VERSION.len()] = 0;
+    scratch.write("versioned", kernel);
+    let words = "create -k hkd.crt --no-verify -i versioned -r rd -p parm --hdr-key s32 --image-key s64 -o image";
+    scratch.run("pvimg", &words.split(' ').collect::<Vec<_>>()).succeeds();
+    let json = |words: &str| -> Value {
+        let words: Vec<_> =
+            format!("info image --components --format json {words}").split_whitespace().map(String::from).collect();
+        let run = scratch.run("pvimg", &words).succeeds();
+        serde_json::from_slice::<Value>(&run.stdout).unwrap()["data"].take()
+    };
+    let image = scratch.read("image");
+    let sha256 = |bytes: &[u8]| hex::encode(openssl::sha::sha256(bytes));
+    let command_line = [scratch.read("parm"), vec![0]].concat();
+    let parts =
+        [("kernel", scratch.read("versioned")), ("ramdisk", scratch.read("rd")), ("command line", command_line)];
+    for key in ["", "--hdr-key s32", "--image-key s64"] {
+        let data = json(key);
+        assert_eq!(data["kind"], "se_components");
+        let rows = data["components"].as_array().unwrap();
+        assert_eq!(rows.len(), 4);
+        for (number, row) in rows.iter().enumerate() {
+            let [address, size] = ["address", "size"].map(|name| row[name].as_u64().unwrap() as usize);
+            assert_eq!(row["stored_sha256_hex"], sha256(&image[address..address + size]), "{row}");
+            assert_eq!(row.get("plain").is_some(), !key.is_empty(), "{row}");
+            if let (false, Some((what, content))) = (key.is_empty(), parts.get(number)) {
+                let plain = &row["plain"];
+                assert_eq!((&plain["what"], &plain["size"]), (&(*what).into(), &content.len().into()));
+                assert_eq!(plain["sha256_hex"], sha256(content), "{row}");
+            }
+        }
+        if !key.is_empty() {
+            assert_eq!(
+                (&rows[0]["plain"]["version"], &rows[2]["plain"]["text"]),
+                (&VERSION.into(), &"root=/dev/vda1 quiet".into())
+            );
+        }
+    }
+    scratch
+        .run("pvimg", &["info", "image", "--components", "--hdr-key", "kern_tiny"])
+        .refuses(1, &["'kern_tiny'", "32"]);
+    scratch.write("other", [9; 32]);
+    scratch.run("pvimg", &["info", "image", "--components", "--hdr-key", "other"]).refuses(1, &["does not open"]);
+}
+
 #[test]
 fn verify_says_what_is_wrong_and_where() {
     let scratch = scratch();
@@ -80,26 +139,97 @@ fn verify_says_what_is_wrong_and_where() {
     assert!(other.stderr.contains("boot loader, 6144 bytes, is not known"), "{other:?}");
 }
 
+/// All values in an image that are random without a seed, but for those that were chosen.
+fn random_values(image: &[u8], host: &HostKey) -> BTreeMap<&'static str, Vec<u8>> {
+    let unpacked = unpack(image, host).unwrap();
+    let place = Image::open(&mut Cursor::new(image)).unwrap();
+    let slot = place.header.key_slots().first().map(|slot| match slot {
+        KeySlot::P521 { wrapped, .. } => wrapped.to_vec(),
+        other => panic!("{other:?}"),
+    });
+    let mut values = BTreeMap::from([
+        ("IV", place.header.iv().to_vec()),
+        ("customer key", place.header.customer_coordinates().to_vec()),
+        ("wrapped header key", slot.unwrap()),
+        ("CCK", unpacked.secrets.cck.to_vec()),
+        ("image key", unpacked.secrets.image_key.to_vec()),
+    ]);
+    for component in &place.ipib.components {
+        // Without the kind, which is no secret.
+        let name = Kind::of_prefix(component.prefix).unwrap();
+        let name =
+            ["kernel", "ramdisk", "command line", "stage3b"].into_iter().find(|known| *known == name.to_string());
+        values.insert(name.unwrap(), component.prefix.to_be_bytes()[2..].to_vec());
+    }
+    values
+}
+
+/// The argument for '--seed' in docs/security.md: the same inputs give the same bytes; any other input changes all values that
+/// are derived, so that no two images share a key, an IV or a tweak.
 #[test]
 fn a_seed_makes_the_same_image_again() {
     let scratch = scratch();
+    let machine = Machine::init(&scratch.join("machine"), None).unwrap();
+    let host = &machine.platform().host_key;
     scratch.write("seed", [7; 32]);
-    let seeded = |name: &str, more: &[&str]| {
-        create(&scratch, name, &[&["--seed", "seed", "-r", "rd", "-p", "parm"], more].concat()).succeeds();
+    scratch.write("parm2", "root=/dev/vda1 quiex");
+    for (name, at) in [("kern", 70_000), ("rd", 4999)] {
+        let mut changed = scratch.read(name);
+        changed[at] ^= 1;
+        scratch.write(&format!("{name}2"), changed);
+    }
+    scratch.write("rd+", [scratch.read("rd"), vec![0]].concat());
+    fs::create_dir(scratch.join("loader")).unwrap();
+    let [stage3a, mut stage3b] = Loader::own().stages().map(<[u8]>::to_vec);
+    stage3b[0] ^= 1;
+    scratch.write("loader/stage3a.bin", stage3a);
+    scratch.write("loader/stage3b.bin", stage3b);
+    let usual = "create -k machine/host.crt --no-verify -i kern -r rd -p parm --seed seed -o";
+    let seeded = |name: &str, words: &str| {
+        let words = format!("{words} {name} --overwrite");
+        scratch.run("pvimg", &words.split(' ').collect::<Vec<_>>()).succeeds();
         scratch.read(name)
     };
-    let first = seeded("1", &[]);
-    assert_eq!(first, seeded("2", &[]));
-    assert!(first != seeded("3", &["--enable-backup-keys"]));
-    assert!(first != seeded("4", &["--cck", "s32"]));
-    assert!(first != seeded("5", &["-k", "hkd2.crt"]));
-    // What is encrypted is another thing all along, not only where it differs.
-    let mut ramdisk = scratch.read("rd");
-    ramdisk[4999] ^= 1;
-    scratch.write("rd", ramdisk);
-    let other = seeded("6", &[]);
-    let pages = first.chunks(4096).zip(other.chunks(4096)).skip(0x15).filter(|(one, other)| one == other).count();
-    assert_eq!(pages, 0, "pages that are encrypted alike");
+    let first = seeded("1", usual);
+    let values = random_values(&first, host);
+    assert_eq!(values.len(), 9);
+    assert_eq!(first, seeded("another-name", usual));
+    // Names of files are no inputs.
+    fs::copy(scratch.join("kern"), scratch.join("kern-copy")).unwrap();
+    assert_eq!(first, seeded("2", &usual.replace("-i kern", "-i kern-copy")));
+    scratch.write("seed2", [8; 32]);
+    let rows: [(&str, &str, &[&str]); 18] = [
+        ("--seed seed", "--seed seed2", &[]),
+        ("-i kern", "-i kern2", &[]),
+        ("-r rd", "-r rd2", &[]),
+        ("-r rd", "-r rd+", &[]),
+        ("-p parm", "-p parm2", &[]),
+        ("-r rd ", "", &["ramdisk"]),
+        ("-p parm ", "", &["command line"]),
+        ("-o", "-k hkd2.crt -o", &[]),
+        ("-k machine", "-k hkd2.crt -k machine", &[]),
+        ("-o", "--enable-backup-keys -o", &[]),
+        ("-o", "--disable-pckmo -o", &[]),
+        ("-o", "--enable-cck-update -o", &[]),
+        ("-o", "--disable-image-encryption -o", &[]),
+        ("-o", "--cck s32 -o", &["CCK"]),
+        ("-o", "--hdr-key s32 -o", &[]),
+        ("-o", "--image-key s64 -o", &["image key"]),
+        ("-o", "--x-bootloader-directory loader -o", &[]),
+        ("-o", "--x-psw 20000 -o", &[]),
+    ];
+    for (number, (from, to, chosen)) in rows.into_iter().enumerate() {
+        let image = seeded(&format!("other-{number}"), &usual.replace(from, to));
+        let other = random_values(&image, host);
+        for (name, value) in &values {
+            let same = other.get(name) == Some(value);
+            assert!(!same, "'{to}' instead of '{from}' leaves the {name}");
+            assert!(other.contains_key(name) || chosen.contains(name), "'{to}': {name} is missing");
+        }
+        // What is encrypted is another thing all along, not only where it differs.
+        let pages = first.chunks(4096).zip(image.chunks(4096)).skip(0x15).filter(|(one, other)| one == other).count();
+        assert_eq!(pages, 0, "'{to}' instead of '{from}': pages that are encrypted alike");
+    }
     let fifo = "mkfifo pipe; (cat rd > pipe &) ; exec \"$0\" pvimg create -k hkd.crt --no-verify -i kern -r pipe --seed seed -o 7";
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", fifo, env!("CARGO_BIN_EXE_pvtools")]).current_dir(scratch.path());
@@ -138,6 +268,58 @@ fn outputs_appear_whole_or_not_at_all() {
     assert!(!scratch.join("none").exists());
 }
 
+/// A part that is opened later is a pipe, for which `pvimg create` waits: then the one before it is changed.
+#[test]
+fn parts_that_change_while_they_are_read_are_refused() {
+    let resized = |path: PathBuf, by: i64| {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(file.metadata().unwrap().len().checked_add_signed(by).unwrap()).unwrap();
+    };
+    for (victim, words, pipe) in [("kern", "-r pipe", "rd"), ("rd", "-r rd -p pipe", "parm")] {
+        for by in [0, -1, -3000, 1] {
+            let scratch = scratch();
+            let made = std::process::Command::new("mkfifo").arg(scratch.join("pipe")).status().unwrap();
+            assert!(made.success());
+            let mut command = scratch.command("pvimg");
+            command.args(&USUAL[..]).arg("image").args(words.split(' '));
+            let running = thread::spawn(move || Run::of(&mut command, b""));
+            // Opens as soon as somebody reads, and then the part before it is open.
+            let mut writer = fs::OpenOptions::new().write(true).open(scratch.join("pipe")).unwrap();
+            resized(scratch.join(victim), by);
+            // Refused before it is read to its end, the pipe is closed.
+            let _ = writer.write_all(&scratch.read(pipe));
+            drop(writer);
+            let run = running.join().unwrap();
+            if by == 0 {
+                run.succeeds();
+                continue;
+            }
+            run.refuses_with(1, "changed while it was read: expected ");
+            assert_eq!(scratch.names().len(), self::scratch().names().len() + 1, "{:?}", scratch.names());
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_nothing() {
+    let scratch = scratch();
+    fs::create_dir(scratch.join("disk")).unwrap();
+    // Less than the pages of the kernel take.
+    let script = format!(
+        "mount -t tmpfs -o size=64k,mode=755 none disk && {{ \"$0\" pvimg {} disk/image; echo $?; ls -A disk; }}",
+        USUAL.join(" ")
+    );
+    let mut unshared = std::process::Command::new("unshare");
+    unshared.args(["-m", "sh", "-c", &script, env!("CARGO_BIN_EXE_pvtools")]).current_dir(scratch.path());
+    let Ok(output) = unshared.output() else { return crate::support::left_out("there is no unshare") };
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    if stderr.contains("unshare") || stderr.contains("mount:") {
+        return crate::support::left_out(format!("nothing can be mounted: {stderr}"));
+    }
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "1\n", "{stderr}");
+    assert!(stderr.lines().last().is_some_and(|line| line.contains("No space left on device")), "{stderr}");
+}
+
 #[test]
 fn a_pipe_is_as_good_as_a_file() {
     let scratch = scratch();
@@ -159,10 +341,18 @@ fn what_will_not_start_is_said_before_anything_is_written() {
     assert!(run.stderr.contains("line break at the end of 'line'"), "{run:?}");
     let run = create(&scratch, "2", &["-i", "kern_tiny"]);
     assert_eq!(run.status, 2, "an option twice: {run:?}");
-    let tiny = ["create", "-k", "hkd.crt", "--no-verify", "-i", "kern_tiny", "-o", "3"];
-    scratch.run("pvimg", &tiny).refuses_with(1, "smaller than 64 KiB");
-    let run = scratch.run("pvimg", &[&tiny[..], &["--no-component-check"]].concat()).succeeds();
-    assert!(run.stderr.contains("WARNING: the kernel is smaller than 64 KiB"), "{run:?}");
+    // Of a kernel of just 64 KiB nothing is left when the loader has dropped them: it says so, and so it is said here.
+    scratch.write("kern_64k", [0x55; 0x10000]);
+    for kernel in ["kern_tiny", "kern_64k"] {
+        let tiny = ["create", "-k", "hkd.crt", "--no-verify", "-i", kernel, "-o", "3", "--overwrite"];
+        scratch.run("pvimg", &tiny).refuses_with(1, "has 64 KiB or less");
+        let run = scratch.run("pvimg", &[&tiny[..], &["--no-component-check"]].concat()).succeeds();
+        assert!(run.stderr.contains("WARNING: the kernel has 64 KiB or less"), "{run:?}");
+    }
+    // No machine, and one too many.
+    let none = ["create", "--no-verify", "-i", "kern", "-o", "4"];
+    let run = scratch.run("pvimg", &none);
+    assert!(run.status == 2 && run.stderr.contains("--host-key-document"), "{run:?}");
     let many = ["hkd.crt"; 96].join(",");
     create(&scratch, "4", &["-k", &many]).refuses_with(1, "an image is for 1 to 95 host keys");
     scratch.write("halves", [3; 64]);

@@ -89,6 +89,29 @@ fn a_store_that_an_old_kernel_cannot_show_whole_is_said_to_be_cut() {
     assert_eq!((run.stderr.as_str(), run.stdout().matches("Association:").count()), ("", 100));
 }
 
+/// Whoever makes a request that the guest adds chooses its ID, and could put it in front of another secret's.
+#[test]
+fn a_name_that_is_the_id_of_one_secret_and_hashes_to_that_of_another_is_refused() {
+    let stage = Stage::with_inventory("{}");
+    let run = |line: &str| stage.run(&line.split(' ').map(ToString::to_string).collect::<Vec<_>>(), None);
+    let secrets = [("spelled", "--use-name ", [1_u8; 32]), ("hashed", "", [2; 32])];
+    for (request, option, secret) in secrets {
+        stage.scratch.write("given", secret);
+        run(&format!(
+            "pvsecret create -k @machine/host.crt --hdr @machine/se.hdr --no-verify -o @{request} \
+             {option}retrievable victim --type aes --secret @given"
+        ))
+        .succeeds();
+        fs::remove_file(stage.scratch.join("victim.yaml")).unwrap();
+        run(&format!("pvsecret add @{request}")).succeeds();
+    }
+    let refused = run("pvsecret retrieve --inform name victim -o @out");
+    assert_eq!((refused.status, stage.scratch.join("out").exists()), (1, false), "{refused:#?}");
+    let expected = "The name is the ID of the secret at index 0, and its hash that of the secret at index 1: say which";
+    assert!(refused.stderr.contains(expected), "{refused:#?}");
+    run("pvsecret retrieve --inform idx 1 -o @out").succeeds();
+}
+
 /// `pvsecret create` against the simulator's own idea of each kind: its length, and what comes back.
 #[test]
 fn every_retrievable_kind_goes_from_the_workstation_into_the_guest_and_back() {

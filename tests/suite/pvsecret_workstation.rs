@@ -311,5 +311,6 @@ fn create_survives_every_fault() {
         outputs: &["request", "N.yaml", "s"],
         failures: &[1],
         in_guest: false,
+        one_in: 1,
     });
 }

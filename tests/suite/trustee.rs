@@ -1,12 +1,15 @@
 //! `pvtools trustee`: the verifier's folder and every way to break it, policies, evidence, renewal.
 
+use crate::crl_download::KEYS;
 use crate::support::{Run, Scratch};
+use pvsim::pki::{DAY, Plan, Reason};
 use pvsim::{InProcess, Kin, Machine};
 use serde_json::{Value, json};
 use setrustee::{Challenge, Evidence, RuntimeData};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 use uvdevice::{AttestInput, Ultravisor, UvDevice};
 use uvrequest::attest::Response;
 
@@ -15,7 +18,7 @@ pub(crate) struct World {
     pub(crate) scratch: Scratch,
 }
 
-const TRUST: &str = "-C one/signing-key.crt -C one/intermediate.crt --crl one/signing-key.crl --crl one/intermediate.crl \
+pub(crate) const TRUST: &str = "-C one/signing-key.crt -C one/intermediate.crt --crl one/signing-key.crl --crl one/intermediate.crl \
                      --crl one/root-ca.crl --root-ca one/root-ca.crt --offline";
 
 impl World {
@@ -36,12 +39,12 @@ impl World {
     }
 
     /// A folder of the verifier for both machines and the first image, called `v`.
-    fn folder(self) -> Self {
+    pub(crate) fn folder(self) -> Self {
         self.run(&format!("verifier v --image one/se.img -k one/host.crt -k two/host.crt {TRUST}")).succeeds();
         self
     }
 
-    fn tag(&self, machine: &str) -> String {
+    pub(crate) fn tag(&self, machine: &str) -> String {
         let header = sehdr::SeHeader::parse(&self.scratch.read(&format!("{machine}/se.hdr"))).unwrap();
         hex::encode(header.boot_tags().tag)
     }
@@ -110,6 +113,7 @@ fn nothing_is_written_when_something_is_wrong() {
         (format!("{good} --image new/se.img"), "2 images were given; one verifier serves the guests of one image"),
         ("--image one/se.img -k one/host.crt --no-verify".to_owned(), "'--no-verify' makes no sense here"),
         (format!("{good} --group no-such-group"), "There is no group 'no-such-group'"),
+        (good.replace("-k one/host.crt", &"-k one/host.crt ".repeat(256)), "256 host-key documents were given"),
     ];
     for (words, part) in rows {
         world.run(&format!("verifier w {words}")).refuses(1, &[part]);
@@ -286,6 +290,101 @@ fn check_finds_what_the_server_says_to_its_log_alone() {
         "{run:#?}"
     );
     world.run("verifier nowhere --check").refuses(1, &["it is no folder"]);
+}
+
+/// One bad document stops the guests of all machines.
+#[test]
+fn documents_that_do_not_hold_are_refused_and_found() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap();
+    type Change = fn(&mut Plan, i64);
+    let rows: [(&str, Change, Option<&str>); 6] = [
+        ("good", |_, _| {}, None),
+        ("expired", |plan, now| plan.host_key.not_after = now - DAY, Some("expired")),
+        ("not yet valid", |plan, now| plan.host_key.not_before = now + DAY, Some("it is not valid before")),
+        (
+            "revoked",
+            |plan, _| plan.signing_key_crl.revoked = vec![(plan.host_key.serial, Reason::Unspecified)],
+            Some("revoked"),
+        ),
+        ("CRL over", |plan, now| plan.signing_key_crl.next_update = Some(now - DAY), Some("CRL")),
+        ("signing key expired", |plan, now| plan.signing_key.not_after = now - DAY, Some("expired")),
+    ];
+    for (name, change, part) in rows {
+        let scratch = Scratch::new();
+        let mut plan = Plan::new(&KEYS, now);
+        change(&mut plan, now);
+        let pki = plan.build().unwrap();
+        let secrets = pvsim::image::HeaderSecrets::random().unwrap();
+        scratch.write("se.hdr", pvsim::image::header(std::slice::from_ref(&KEYS.host_key), &secrets, 0, 1).unwrap());
+        let pem = |certificate: &openssl::x509::X509Ref| certificate.to_pem().unwrap();
+        scratch.write("host.crt", pem(&pki.host_key_document));
+        scratch.write("chain.crt", [pem(&pki.signing_key.certificate), pem(&pki.intermediate.certificate)].concat());
+        scratch.write("root.crt", pem(&pki.root.certificate));
+        scratch.write("all.crl", pki.crls.iter().flat_map(|crl| crl.to_pem().unwrap()).collect::<Vec<_>>());
+        let words = "verifier v --image se.hdr -k host.crt -C chain.crt --root-ca root.crt --crl all.crl --offline";
+        let world = World { scratch };
+        let made = world.run(words);
+        match part {
+            None => drop(made.succeeds()),
+            Some(part) => {
+                made.refuses(1, &[part]);
+                assert!(!world.scratch.join("v").exists(), "{name}");
+            }
+        }
+        // The same in a folder that was made while all was well.
+        for (folder, file) in [("hkds", "host.crt"), ("certs", "chain.crt"), ("crls", "all.crl")] {
+            let folder = world.scratch.join("w").join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::copy(world.scratch.join(file), folder.join(file)).unwrap();
+        }
+        fs::create_dir_all(world.scratch.join("w/hdr")).unwrap();
+        fs::copy(world.scratch.join("se.hdr"), world.scratch.join("w/hdr/hdr.bin")).unwrap();
+        fs::copy(world.scratch.join("root.crt"), world.scratch.join("w/root_ca.crt")).unwrap();
+        let found = world.run("verifier w --check");
+        let lines: Vec<_> = found.stdout().lines().filter(|line| line.starts_with("error: ")).collect();
+        // Both halves of the RSA pair are missing, which is not the point here.
+        let lines: Vec<_> = lines.into_iter().filter(|line| !line.contains("rsa/")).collect();
+        match part {
+            None => assert!(lines.is_empty(), "{name}: {found:#?}"),
+            Some(part) => assert!(lines.iter().any(|line| line.contains(part)), "{name}: {found:#?}"),
+        }
+    }
+}
+
+#[test]
+fn a_challenge_is_for_255_machines_at_most() {
+    let world = World::new().folder();
+    let document = world.scratch.read("one/host.crt");
+    for number in 3..=255 {
+        world.scratch.write(&format!("v/hkds/{number}.pem"), &document);
+    }
+    let (_, findings, _) = world.check();
+    assert!(!findings.iter().any(|finding| finding.contains("at most")), "{findings:#?}");
+    world.scratch.write("v/hkds/256.pem", &document);
+    let (status, findings, _) = world.check();
+    let part = "hkds: there are 256 files; a challenge is for 255 machines at most";
+    assert!(status == 2 && findings.iter().any(|finding| finding.contains(part)), "{findings:#?}");
+}
+
+#[test]
+fn pods_group_has_to_be_able_to_read_all() {
+    let world = World::new().folder();
+    let group = nix::unistd::getgid();
+    let check = |group: nix::unistd::Gid| world.run(&format!("verifier v --check --group {group}"));
+    let run = check(group);
+    let part = format!("error: v: the group {group} cannot read it: its group is {group}, its mode 0700");
+    assert!(run.status == 2 && run.stdout().contains(&part), "{run:#?}");
+    // The folder, its five folders, and the files in them.
+    assert_eq!(run.stdout().matches("cannot read it").count(), 1 + 5 + 2 + 2 + 3 + 2 + 1 + 1, "{run:#?}");
+    world.run(&format!("verifier v --group {group} --image one/se.img -k one/host.crt {TRUST}")).succeeds();
+    check(group).succeeds();
+    assert_eq!((world.scratch.mode("v"), world.scratch.mode("v/hdr/hdr.bin")), (0o750, 0o640));
+    let run = check(nix::unistd::Gid::from_raw(group.as_raw() + 1));
+    assert!(run.status == 2 && run.stdout().contains("cannot read it"), "{run:#?}");
+    fs::set_permissions(world.scratch.join("v/hkds"), Permissions::from_mode(0o740)).unwrap();
+    let run = check(group);
+    assert!(run.status == 2 && run.stdout().matches("cannot read it").count() == 1, "{run:#?}");
+    world.run("verifier v --check --group no-such-group").refuses(1, &["There is no group"]);
 }
 
 #[test]

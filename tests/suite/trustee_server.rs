@@ -1,11 +1,13 @@
 //! A key broker as far as an administrator sees it: the calls of `pvtools trustee` for resources and policies, and every
 //! fault that they may meet.
 
+use crate::faults::with_shim;
 use crate::support::Run;
-use crate::trustee::World;
+use crate::trustee::{TRUST, World};
+use openssl::ssl::SslAcceptor;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -14,7 +16,7 @@ const LIMIT: usize = 2 << 20;
 
 /// What a server does, beside what is right.
 #[derive(Clone, Copy, PartialEq)]
-enum Fault {
+pub(crate) enum Fault {
     None,
     /// Answers this status to each request from the given one on.
     Status(u16, usize),
@@ -29,20 +31,30 @@ enum Fault {
 }
 
 /// A request that was accepted: path and body.
-type Accepted = Vec<(String, Vec<u8>)>;
+pub(crate) type Accepted = Vec<(String, Vec<u8>)>;
 
-struct Broker {
-    url: String,
+pub(crate) struct Broker {
+    pub(crate) url: String,
     accepted: Arc<Mutex<Accepted>>,
     asked: Arc<Mutex<usize>>,
 }
 
 impl Broker {
     /// Knows the token `token`.
-    fn start(token: String, fault: Fault) -> Self {
+    pub(crate) fn start(token: String, fault: Fault) -> Self {
+        Self::listen(token, fault, None)
+    }
+
+    /// Behind TLS.
+    pub(crate) fn start_tls(token: String, fault: Fault, acceptor: SslAcceptor) -> Self {
+        Self::listen(token, fault, Some(acceptor))
+    }
+
+    fn listen(token: String, fault: Fault, acceptor: Option<SslAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let broker = Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
+            url: format!("{scheme}://{}", listener.local_addr().unwrap()),
             accepted: Arc::default(),
             asked: Arc::default(),
         };
@@ -50,26 +62,44 @@ impl Broker {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (accepted, asked, token) = (accepted.clone(), asked.clone(), token.clone());
+                let acceptor = acceptor.clone();
                 // A client that goes away is none of the server's problems.
-                thread::spawn(move || drop(serve(stream, &token, fault, &accepted, &asked)));
+                thread::spawn(move || match acceptor {
+                    None => drop(serve(stream, &token, fault, &accepted, &asked)),
+                    Some(acceptor) => {
+                        if let Ok(mut stream) = acceptor.accept(stream) {
+                            let _ = serve(&mut stream, &token, fault, &accepted, &asked);
+                            let _ = stream.shutdown();
+                        }
+                    }
+                });
             }
         });
         broker
     }
 
-    fn accepted(&self) -> Accepted {
+    pub(crate) fn accepted(&self) -> Accepted {
         self.accepted.lock().unwrap().clone()
+    }
+
+    /// How many requests have come.
+    pub(crate) fn asked(&self) -> usize {
+        *self.asked.lock().unwrap()
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.accepted().into_iter().map(|(path, _)| path).collect()
     }
 }
 
 fn serve(
-    mut stream: TcpStream,
+    stream: impl Read + Write,
     token: &str,
     fault: Fault,
     accepted: &Mutex<Accepted>,
     asked: &Mutex<usize>,
 ) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first)?;
     let (mut size, mut authorization, mut kind) = (0, String::new(), String::new());
@@ -98,7 +128,9 @@ fn serve(
         Fault::Close => return Ok(()),
         Fault::Hang => return reader.read_line(&mut String::new()).map(drop),
         Fault::Redirect => {
-            return stream.write_all(b"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
+            return reader
+                .get_mut()
+                .write_all(b"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
         }
         Fault::Status(status, from) if number >= from => status,
         Fault::StatusUntil(status, last) if number <= last => status,
@@ -107,7 +139,7 @@ fn serve(
     if status == 200 {
         accepted.lock().unwrap().push((path, body));
     }
-    write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    write!(reader.get_mut(), "HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 }
 
 /// As the broker answers: 401 for whatever it does not like.
@@ -136,7 +168,7 @@ fn status(method: &str, path: &str, kind: &str, body: &[u8], known: bool) -> u16
 
 impl World {
     /// Two requests, a key and a token.
-    fn with_requests(self) -> Self {
+    pub(crate) fn with_requests(self) -> Self {
         for name in ["a", "b"] {
             let args =
                 ["create", "-k", "one/host.crt", "--no-verify", "--hdr", "one/se.img", "-o", name, "association", name];
@@ -147,7 +179,7 @@ impl World {
         self
     }
 
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         String::from_utf8(self.scratch.read("token")).unwrap()
     }
 
@@ -186,18 +218,20 @@ fn policies_are_sent_values_first() {
     world
         .run(&format!("policy --image one/se.img --registered --url {}/kbs/v0/ --token-file token", broker.url))
         .succeeds();
-    let paths: Vec<_> = broker.accepted().into_iter().map(|(path, _)| path).collect();
     assert_eq!(
-        paths,
+        broker.paths(),
         ["reference-value", "attestation-policy", "resource-policy"].map(|path| format!("/kbs/v0/{path}"))
     );
-    let (_, body) = broker.accepted().remove(1);
-    let policy =
-        serde_json::from_slice::<Value>(&body).unwrap()["policy"].as_str().unwrap().replace('-', "+").replace('_', "/");
-    let padding = "=".repeat((4 - policy.len() % 4) % 4);
-    let policy = openssl::base64::decode_block(&format!("{policy}{padding}")).unwrap();
     let shown = world.run("policy --image one/se.img --registered --show attestation").succeeds();
-    assert_eq!(String::from_utf8(policy).unwrap(), shown.stdout());
+    assert_eq!(policy_in(&broker.accepted()[1].1), shown.stdout());
+}
+
+/// The policy in the body of its upload.
+fn policy_in(body: &[u8]) -> String {
+    let policy =
+        serde_json::from_slice::<Value>(body).unwrap()["policy"].as_str().unwrap().replace('-', "+").replace('_', "/");
+    let padding = "=".repeat((4 - policy.len() % 4) % 4);
+    String::from_utf8(openssl::base64::decode_block(&format!("{policy}{padding}")).unwrap()).unwrap()
 }
 
 #[test]
@@ -230,6 +264,117 @@ fn every_fault_of_a_server_is_one_clear_line_that_says_what_is_where() {
     // A token that the server does not know.
     let broker = Broker::start("another".into(), Fault::None);
     world.send(&broker).refuses(1, &["answers 401"]);
+    // A limit of the server, which we know beforehand, to the byte: what is over it is not sent.
+    let broker = Broker::start(world.token(), Fault::None);
+    for (size, part) in [
+        (2 << 20, "not an add-secret request that a guest would take"),
+        ((2 << 20) + 1, "it is larger than 2097152 bytes"),
+    ] {
+        world.scratch.write("large", vec![0; size]);
+        let words = PAIRS.replacen("-r a ", "-r large ", 1);
+        world.run(&format!("{words} --url {} --token-file token", broker.url)).refuses(1, &[part]);
+        assert_eq!(broker.asked(), 0);
+    }
+}
+
+#[test]
+fn every_fault_of_a_server_stops_policies_too() {
+    let world = World::new().with_requests();
+    let words = "policy --image one/se.img --registered --token-file token --timeout 1";
+    let all = ["reference-value", "attestation-policy", "resource-policy"].map(|path| format!("/kbs/v0/{path}"));
+    let rows = [
+        (Fault::Status(401, 1), "the reference values", "answers 401", 0),
+        (Fault::Status(401, 3), "the resource policy", "answers 401", 2),
+        (Fault::Status(403, 2), "the attestation policy", "ACLs of its role", 1),
+        (Fault::Status(404, 1), "the reference values", "answers 404", 0),
+        (Fault::Status(413, 2), "the attestation policy", "larger than the server takes", 1),
+        (Fault::Status(500, 2), "the attestation policy", "in 3 attempts", 1),
+        (Fault::Hang, "the reference values", "timeout", 0),
+        (Fault::Close, "the reference values", "in 3 attempts", 0),
+    ];
+    for (fault, what, part, there) in rows {
+        let broker = Broker::start(world.token(), fault);
+        let sent = match there {
+            0 => "Nothing was sent".to_owned(),
+            1 => "On the server are now: the reference values".to_owned(),
+            _ => "On the server are now: the reference values, the attestation policy".to_owned(),
+        };
+        world.run(&format!("{words} --url {}", broker.url)).refuses(1, &[what, part, &sent]);
+        assert_eq!(broker.paths(), all[..there]);
+    }
+}
+
+/// The whole of a renewal on a server. Wherever it stops, guests of the old image are allowed, the header is the old one
+/// until everything else is there, and the same command again does the rest.
+#[test]
+fn renewal_on_a_server_can_stop_anywhere() {
+    let world = World::new().with_requests().folder();
+    let scratch = &world.scratch;
+    scratch.write("secret.bin", [7; 32]);
+    scratch.write("secrets.yaml", format!("- {{name: domain-1, secret: secret.bin, mkvp: '{}'}}\n", "ab".repeat(32)));
+    let (old, new) = (world.tag("one"), world.tag("new"));
+    let keys = format!("-k one/host.crt {TRUST} --token-file token --timeout 1");
+    let renew = |url: &str| format!("renew v --image new/se.img --secrets secrets.yaml {keys} --url {url}");
+    let retire = |url: &str| format!("renew v --retire {keys} --url {url}");
+    let header = |machine: &str| scratch.read(&format!("{machine}/se.hdr"));
+    let pair = names()[..2].to_vec();
+    let expected = [vec!["/kbs/v0/attestation-policy".to_owned(), "/kbs/v0/resource-policy".to_owned()], pair].concat();
+    let allows = |body: &[u8]| [&old, &new].map(|tag| policy_in(body).contains(tag));
+    let begin = || assert!(std::fs::copy(scratch.join("one/se.hdr"), scratch.join("v/hdr/hdr.bin")).unwrap() > 0);
+    for (fails_at, status) in (1..=expected.len()).zip([401, 413, 503, 403]) {
+        begin();
+        let broker = Broker::start(world.token(), Fault::Status(status, fails_at));
+        let run = world.run(&renew(&broker.url));
+        assert_eq!(run.status, 1, "{run:#?}");
+        let last = run.stderr.lines().last().unwrap();
+        let sent = if fails_at == 1 { "Nothing was sent" } else { "On the server are now: " };
+        for part in [format!("answers {status}"), sent.to_owned(), "has not changed: run the command again".to_owned()]
+        {
+            assert!(last.contains(&part), "{part}: {run:#?}");
+        }
+        assert_eq!(broker.paths(), expected[..fails_at - 1]);
+        assert!(broker.accepted().first().is_none_or(|(_, body)| allows(body) == [true, true]));
+        assert_eq!(scratch.read("v/hdr/hdr.bin"), header("one"));
+        // Again, with a server that is well.
+        let broker = Broker::start(world.token(), Fault::None);
+        world.run(&renew(&broker.url)).succeeds();
+        assert_eq!(broker.paths(), expected);
+        assert_eq!(scratch.read("v/hdr/hdr.bin"), header("new"));
+    }
+    // The header cannot be written, after everything was sent.
+    begin();
+    let broker = Broker::start(world.token(), Fault::None);
+    let command = || {
+        let mut command = scratch.command("pvtools");
+        command.arg("trustee").args(renew(&broker.url).split_whitespace());
+        command
+    };
+    Run::of(with_shim(command()).env("PVSIM_FAULT_LOG", scratch.join("calls")), b"").succeeds();
+    let calls = String::from_utf8(scratch.read("calls")).unwrap();
+    let switch = calls.lines().collect::<Vec<_>>().iter().rposition(|call| *call == "linkat").unwrap();
+    begin();
+    let run = Run::of(with_shim(command()).env("PVSIM_FAULT", format!("{}:5", switch + 1)), b"");
+    assert!(run.status == 1 && run.stderr.contains("Cannot write to 'v/hdr/hdr.bin'"), "{run:#?}");
+    assert!(run.stderr.contains("On the server are now: "), "{run:#?}");
+    assert_eq!(scratch.read("v/hdr/hdr.bin"), header("one"));
+    assert_eq!(broker.paths(), [expected.clone(), expected.clone()].concat());
+    world.run(&renew(&broker.url)).succeeds();
+    // Guests have gone over. A server that fails leaves both allowed; then the new one alone.
+    for fails_at in 1..=2 {
+        let failing = Broker::start(world.token(), Fault::Status(500, fails_at));
+        world.run(&retire(&failing.url)).refuses(1, &["answers 500"]);
+        assert_eq!(failing.paths(), expected[..fails_at - 1]);
+    }
+    let broker = Broker::start(world.token(), Fault::None);
+    world.run(&retire(&broker.url)).succeeds();
+    assert_eq!(broker.paths(), expected[..2]);
+    assert_eq!(allows(&broker.accepted()[0].1), [false, true]);
+    assert_eq!(scratch.read("v/hdr/hdr.bin"), header("new"));
+    // Retired too early, the image of the folder is the one that stays.
+    begin();
+    let broker = Broker::start(world.token(), Fault::None);
+    world.run(&retire(&broker.url)).succeeds();
+    assert_eq!(allows(&broker.accepted()[0].1), [true, false]);
 }
 
 #[test]
@@ -275,7 +420,7 @@ fn nothing_is_sent_when_something_is_wrong_here() {
         let run = world.run(&good.replacen(from, to, 1));
         assert!([1, 2].contains(&run.status), "{to}: {run:#?}");
         assert!(run.stderr.contains(part), "{to}: {run:#?}");
-        assert_eq!(*broker.asked.lock().unwrap(), 0, "{to}");
+        assert_eq!(broker.asked(), 0, "{to}");
     }
 }
 

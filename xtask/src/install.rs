@@ -268,6 +268,42 @@ mod tests {
         }
     }
 
+    /// rpmbuild refuses a package that leaves an installed file out.
+    #[test]
+    fn each_file_is_in_one_of_the_rpm_packages() {
+        let spec = fs::read_to_string(crate::workspace().join("packaging/rpm/pvtools.spec")).unwrap();
+        let packages: Vec<&str> =
+            spec.split("\n%files").skip(1).map(|list| list.split("\n\n").next().unwrap()).collect();
+        assert_eq!(packages.len(), 2);
+        let (_destdir, files) = install(Part::All, false);
+        for file in &files {
+            let file = file.split(" -> ").next().unwrap();
+            let is_in = |list: &&&str| {
+                let named = |exclude: bool| {
+                    list.lines().any(|line| {
+                        let (word, is_exclude) =
+                            line.strip_prefix("%exclude ").map_or((line, false), |word| (word, true));
+                        let path = word.replace("%{_bindir}", "bin").replace("%{_mandir}", "share/man");
+                        let path = path.replace("%{_datadir}", "share").replace("%{_prefix}/", "");
+                        is_exclude == exclude && fits(&path, file)
+                    })
+                };
+                named(false) && !named(true)
+            };
+            assert_eq!(packages.iter().filter(is_in).count(), 1, "{file}");
+        }
+    }
+
+    /// Whether `file` is what `pattern`, in which `*` is any part of a name, stands for.
+    fn fits(pattern: &str, file: &str) -> bool {
+        match pattern.split_once('*') {
+            None => pattern == file,
+            Some((start, rest)) => file.strip_prefix(start).is_some_and(|left| {
+                (0..=left.len()).take_while(|end| !left[..*end].contains('/')).any(|end| fits(rest, &left[end..]))
+            }),
+        }
+    }
+
     #[test]
     fn the_unit_starts_the_program_where_it_is_installed() {
         let (destdir, _) = install(Part::Program, false);

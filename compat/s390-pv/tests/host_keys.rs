@@ -9,8 +9,12 @@ use std::path::{Path, PathBuf};
 /// Where the library judges otherwise: the situation, whether the library accepts it, and why we do not follow.
 const DIFFERENCES: &[(&str, bool, &str)] = &[
     ("use-usage-crls-alone", true, "a signing key whose key usage does not allow what it does"),
+    ("use-usage-certificates-alone", true, "the same: it signs no CRLs"),
+    ("use-usage-encipherment", true, "the same: it signs nothing"),
     ("use-extended-server-critical", true, "a critical extended key usage that is another"),
     ("use-name-constraints-of-signer", true, "name constraints of the signing key that exclude the document"),
+    ("use-document-extended-critical", true, "a critical extension that nobody here understands"),
+    ("use-document-name-constraints", true, "the same, meant for CAs"),
     ("lax-critical-crl", true, "a CRL with a critical extension that nobody here understands is no evidence"),
     ("lax-critical-hkd", true, "nor is a host-key document with one"),
     ("lax-der-trailing", true, "bytes behind a document are not part of it"),

@@ -12,8 +12,30 @@ use std::time::Duration;
 /// An attribute is at most a page.
 const MOST: u64 = 4096;
 
+/// Attributes that the driver has to ask the card for, by a message through a queue.
+const ASKED_FROM_THE_CARD: [&str; 5] = ["mkvps", "serialnr", "op_modes", "API_ordinalnr", "FW_version"];
+
 /// The text of an attribute, without the newline.
+///
+/// A card may never answer, and the kernel waits for that for a quarter of an hour. So what it is asked for is read in a
+/// thread of its own, which is left behind then.
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
+    if !path.file_name().is_some_and(|name| ASKED_FROM_THE_CARD.iter().any(|asked| name == *asked)) {
+        return read_at_once(path);
+    }
+    let wrong = |source| Error::Read { path: path.to_owned(), source };
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let file = path.to_owned();
+    // The receiver may have given up.
+    thread::Builder::new().spawn(move || drop(sender.send(read_at_once(&file)))).map_err(wrong)?;
+    match receiver.recv_timeout(timeout::ANSWER) {
+        Ok(text) => text,
+        Err(RecvTimeoutError::Timeout) => Err(Error::Silent { path: path.to_owned(), waited: timeout::ANSWER }),
+        Err(RecvTimeoutError::Disconnected) => Err(wrong(io::Error::other("its thread ended"))),
+    }
+}
+
+fn read_at_once(path: &Path) -> Result<String, Error> {
     let wrong = |source| Error::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes)).map_err(wrong)?;

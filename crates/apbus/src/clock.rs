@@ -25,6 +25,8 @@ pub mod timeout {
     pub const ASSOCIATION: Duration = Duration::from_secs(30);
     /// Time limit of a write to an attribute, which only starts an operation. A write cannot be taken back.
     pub const WRITE: Duration = Duration::from_secs(60);
+    /// Time limit of the answer of a card to what an attribute asks it for. Healthy ones take milliseconds.
+    pub const ANSWER: Duration = Duration::from_secs(10);
     /// Time that a queue may spend in a reset that somebody else began, before that counts as an error.
     pub const RESET_BY_OTHERS: Duration = Duration::from_secs(1);
 }

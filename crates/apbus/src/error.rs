@@ -31,6 +31,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A card that does not answer what an attribute asks it for.
+    #[error("the card has not answered for {} s what {} asks it for", waited.as_secs(), path.display())]
+    Silent {
+        /// The attribute.
+        path: PathBuf,
+        /// How long.
+        waited: Duration,
+    },
     /// An attribute that cannot be written.
     #[error("cannot write '{value}' to {}{}", path.display(), meaning(path, value, source))]
     Write {

@@ -274,9 +274,12 @@ impl Inventory {
     }
 }
 
-/// An error of a read may be of the moment.
+/// An error of a read may be of the moment. A card that did not answer was waited for long enough.
 fn retry_once<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
-    read().or_else(|_| read())
+    match read() {
+        Err(error) if !matches!(error, Error::Silent { .. }) => read(),
+        other => other,
+    }
 }
 
 /// What the names in a folder say, in order; names that say nothing are left out.

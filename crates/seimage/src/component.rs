@@ -20,6 +20,11 @@ impl Kind {
     /// All kinds, in the order of the image.
     pub const ALL: [Self; 4] = [Self::Kernel, Self::Ramdisk, Self::CommandLine, Self::Stage3b];
 
+    /// The kind of component that has tweaks with this first half, by the convention of those who make images.
+    pub fn of_prefix(prefix: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| u64::from(kind.prefix()) == prefix >> 48)
+    }
+
     /// The first two bytes of the component's tweaks: they grow with the addresses.
     pub(crate) const fn prefix(self) -> u16 {
         match self {

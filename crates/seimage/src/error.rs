@@ -123,7 +123,7 @@ pub enum Error {
     NoComponent(Kind),
     /// The header is bad.
     #[error(transparent)]
-    Header(#[from] sehdr::Error),
+    Header(sehdr::Error),
     /// Key slots could not be made.
     #[error(transparent)]
     KeySlots(#[from] uvrequest::Error),
@@ -133,6 +133,16 @@ pub enum Error {
     /// OpenSSL refused an operation.
     #[error("OpenSSL refused")]
     OpenSsl(#[from] ErrorStack),
+}
+
+/// That the file cannot be read is no judgement of its header.
+impl From<sehdr::Error> for Error {
+    fn from(error: sehdr::Error) -> Self {
+        match error {
+            sehdr::Error::Io(error) => Self::Io(error),
+            other => Self::Header(other),
+        }
+    }
 }
 
 /// Part of an image that does not fit the rest of it.

@@ -3,10 +3,11 @@
 use crate::page::PAGE_SIZE;
 use crate::{Error, error::Field};
 use uvtypes::Reader;
+use uvtypes::layout::{self, FieldKind};
 
 /// Before the components.
-const FIXED: usize = 0x88;
-const PER_COMPONENT: usize = 24;
+const FIXED: usize = layout::end(Ipib::FIELDS);
+const PER_COMPONENT: usize = layout::end(Ipib::COMPONENT);
 const VERSION: u8 = 1;
 const TYPE_PV: u8 = 5;
 
@@ -53,6 +54,30 @@ impl IpibComponent {
 }
 
 impl Ipib {
+    /// The fields before the components.
+    pub const FIELDS: &'static [layout::Field] = &[
+        layout::Field::new(0x00, 4, "size of the IPIB", FieldKind::Number),
+        layout::Field::new(0x04, 1, "flags of the IPIB", FieldKind::Number),
+        layout::Field::reserved(0x05, 2),
+        layout::Field::new(0x07, 1, "version of the IPIB", FieldKind::Number),
+        layout::Field::new(0x08, 4, "size of the PV block", FieldKind::Number),
+        layout::Field::new(0x0c, 1, "type of the block", FieldKind::Number),
+        layout::Field::reserved(0x0d, 3),
+        layout::Field::new(0x10, 8, "load parameter", FieldKind::Bytes),
+        layout::Field::reserved(0x18, 0x57),
+        layout::Field::new(0x6f, 1, "version of the PV block", FieldKind::Number),
+        layout::Field::reserved(0x70, 4),
+        layout::Field::new(0x74, 4, "number of components", FieldKind::Number),
+        layout::Field::new(0x78, 8, "address of the SE header", FieldKind::Address),
+        layout::Field::new(0x80, 8, "bytes of the SE header", FieldKind::Number),
+    ];
+    /// The fields of each component.
+    pub const COMPONENT: &'static [layout::Field] = &[
+        layout::Field::new(0, 8, "tweak prefix", FieldKind::Bytes),
+        layout::Field::new(8, 8, "address", FieldKind::Address),
+        layout::Field::new(16, 8, "bytes", FieldKind::Number),
+    ];
+
     /// The machine keeps an IPIB on one page.
     pub const MAX_SIZE: usize = PAGE_SIZE as usize;
     /// So many components fit.

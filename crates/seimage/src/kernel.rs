@@ -2,8 +2,9 @@
 
 use crate::Error;
 
-/// The loader drops the first 64 KiB, and the kernel's entry is behind them.
-pub const MIN_KERNEL: u64 = 0x10000;
+/// The loader drops the first 64 KiB. The entry is behind them, so a kernel has more: of one that ends here, nothing
+/// is left to start, and the loader stops.
+pub const DROPPED: u64 = 0x10000;
 /// So many bytes of a kernel say all that is asked.
 pub const KERNEL_HEAD: usize = 0x10438;
 /// Behind the entry of every s390x kernel.
@@ -49,8 +50,8 @@ pub fn check_kernel(head: &[u8]) -> Result<KernelFacts, Error> {
     if head.is_empty() {
         return Err(Error::Kernel("is empty"));
     }
-    if (head.len() as u64) < MIN_KERNEL {
-        return Err(Error::Kernel("is smaller than 64 KiB; the loader drops so much of it, so it cannot start"));
+    if head.len() as u64 <= DROPPED {
+        return Err(Error::Kernel("has 64 KiB or less; the loader drops so much of it, so nothing is left to start"));
     }
     if !head.get(at..).is_some_and(|rest| rest.starts_with(magic)) {
         return Err(Error::Kernel("is none for s390x: expected 'S390EP' at offset 0x10008"));
@@ -83,11 +84,12 @@ mod tests {
         elf[..4].copy_from_slice(b"\x7fELF");
         let mut other = kernel();
         other[0x1000d] = b'Q';
-        let rows: [(&[u8], &str); 5] = [
+        let rows: [(&[u8], &str); 6] = [
             (&elf, "ELF"),
             (&other, "none for s390x"),
             (&[], "empty"),
             (&[0; 0xffff], "64 KiB"),
+            (&kernel()[..0x10000], "64 KiB"),
             (&kernel()[..KERNEL_HEAD - 1], "0x10430"),
         ];
         for (head, part) in rows {

@@ -4,11 +4,12 @@ use crate::page::next_page;
 use crate::{Error, Kind};
 use sehdr::{HeaderDraft, METADATA_MAGIC, METADATA_VERSION_1};
 use uvtypes::Reader;
+use uvtypes::layout::{self, Field, FieldKind};
 
 /// What the machine starts with: 64-bit mode, address 0x11000, in the short format of 8 bytes.
-pub(crate) const SHORT_PSW: u64 = 0x0008_0001_8001_1000;
+pub const SHORT_PSW: u64 = 0x0008_0001_8001_1000;
 /// Where stage3a lies.
-pub(crate) const STAGE3A: u64 = 0x10000;
+pub const STAGE3A: u64 = 0x10000;
 /// The header is here or on a later page; programs of old look from here on.
 pub(crate) const FIRST_HEADER: u64 = 0x14000;
 /// Who reads a header reads so many bytes at most.
@@ -45,7 +46,15 @@ pub struct Metadata {
 
 impl Metadata {
     /// Bytes of the block.
-    pub const SIZE: usize = 28;
+    pub const SIZE: usize = layout::end(Self::FIELDS);
+
+    /// Its fields.
+    pub const FIELDS: &'static [Field] = &[
+        Field::new(0, 8, "magic of the metadata", FieldKind::Magic),
+        Field::new(8, 8, "place of the SE header", FieldKind::Address),
+        Field::new(16, 4, "version of the metadata", FieldKind::Number),
+        Field::new(20, 8, "place of the IPIB", FieldKind::Address),
+    ];
 
     /// The block as it stands in a file.
     pub fn to_bytes(self) -> [u8; Self::SIZE] {

@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::layout::STAGE3A;
+use uvtypes::layout::{self, Field, FieldKind};
 
 /// Bytes at the end of stage3a for its arguments.
-const STAGE3A_ARGUMENTS: usize = 24;
+const STAGE3A_ARGUMENTS: usize = layout::end(Loader::STAGE3A_ARGUMENTS);
 /// Bytes at the end of stage3b for its arguments.
 pub(crate) const STAGE3B_ARGUMENTS: usize = 64;
 /// What the kernel starts with.
@@ -59,6 +60,13 @@ impl Loader {
         Self { stage3a: seloader::STAGE3A.to_vec(), stage3b: seloader::STAGE3B.to_vec() }
     }
 
+    /// The arguments of stage3a, its last bytes. Both places count from the first of them.
+    pub const STAGE3A_ARGUMENTS: &'static [Field] = &[
+        Field::new(0, 8, "from here to the SE header", FieldKind::Address),
+        Field::new(8, 8, "bytes of the SE header", FieldKind::Number),
+        Field::new(16, 8, "from here to the IPIB", FieldKind::Address),
+    ];
+
     /// Largest size of a stage, in bytes.
     pub const MAX_STAGE: usize = 64 << 10;
 
@@ -100,7 +108,7 @@ impl Loader {
     }
 
     /// Whether `stage3a`, arguments at its end, is this loader's.
-    pub(crate) fn has_stage3a(&self, stage3a: &[u8]) -> bool {
+    pub fn has_stage3a(&self, stage3a: &[u8]) -> bool {
         let code = self.stage3a.len() - STAGE3A_ARGUMENTS;
         stage3a.len() == self.stage3a.len() && stage3a.get(..code) == self.stage3a.get(..code)
     }

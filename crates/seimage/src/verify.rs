@@ -61,7 +61,7 @@ pub fn verify(
             other => other,
         })?;
     }
-    let stage3a = find_stage3a(image, file)?;
+    let stage3a = stage3a(image, file)?;
     let loader = match loaders.iter().any(|loader| loader.has_stage3a(&stage3a)) {
         true => LoaderFinding::Known,
         false => LoaderFinding::Unknown { size: stage3a.len() },
@@ -108,7 +108,11 @@ pub fn verify(
     Ok(Findings { pages, loader, header_authenticated: header_key.is_some() })
 }
 
-fn find_stage3a(image: &Image, file: &mut (impl Read + Seek)) -> Result<Vec<u8>, Error> {
+/// The stage3a of an image, arguments at its end: 68 KiB at most are read to find it by them.
+///
+/// # Errors
+/// [`Difference::LoaderArguments`], or that the file cannot be read.
+pub fn stage3a(image: &Image, file: &mut (impl Read + Seek)) -> Result<Vec<u8>, Error> {
     let room = (image.metadata.header - STAGE3A).min(Loader::MAX_STAGE as u64 + PAGE_SIZE);
     let mut area = vec![0; usize::try_from(room).unwrap_or_default()];
     read_at(file, STAGE3A, &mut area)?;

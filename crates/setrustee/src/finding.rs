@@ -1,5 +1,6 @@
 use serde::Serialize;
 use std::fmt;
+use uvtypes::text::escaped;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,14 +37,14 @@ impl Finding {
     }
 }
 
-/// One line.
+/// One line, fit for a terminal whatever the names in it are.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        write!(f, "{severity}: {}: {}", self.place, self.problem)?;
-        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", self.advice) }
+        write!(f, "{severity}: {}: {}", escaped(&self.place), escaped(&self.problem))?;
+        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", escaped(&self.advice)) }
     }
 }

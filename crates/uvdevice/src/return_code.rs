@@ -114,6 +114,8 @@ pub const REASONS: &[Reason] = &[
     attest(0x010e, "additional-data area is too small"),
     retrieve(0x0009, "buffer too small for the secret"),
     retrieve(0x0102, "the ultravisor cannot access the buffer"),
+    // The kernel's name for it is UVC_RC_RETR_SECR_BUF_SMALL; 0x0009 is what s390-tools has the same sentence for.
+    retrieve(0x0109, "buffer too small for the secret"),
     retrieve(0x010f, "the secret store is empty"),
     retrieve(0x0110, "no secret with this index"),
     retrieve(0x0111, "the secret is not retrievable"),
@@ -164,6 +166,7 @@ mod tests {
         (Some(Attest), 0x010e, "additional-data area is too small"),
         (Some(RetrieveSecret), 0x0009, "buffer too small"),
         (Some(RetrieveSecret), 0x0102, "cannot access the buffer"),
+        (Some(RetrieveSecret), 0x0109, "buffer too small"),
         (Some(RetrieveSecret), 0x010f, "store is empty"),
         (Some(RetrieveSecret), 0x0110, "no secret with this index"),
         (Some(RetrieveSecret), 0x0111, "the secret is not retrievable"),

@@ -11,6 +11,7 @@ mod certificate;
 mod error;
 mod frame;
 mod identity;
+mod image;
 mod report;
 mod request;
 mod se_header;
@@ -23,7 +24,7 @@ pub use report::{Field, FileKind, KnownHostKey, Report, Value};
 use std::io::{Read, Seek, SeekFrom};
 use walker::Walker;
 
-/// The largest file that is read as a whole. A boot image may be larger: only its header is read.
+/// The largest file that is read as a whole. A boot image may be larger: of it, header, loader, metadata and IPIB are read.
 pub const MAX_SIZE: u64 = 4 << 20;
 
 /// Recognises and explains what `file` holds. Key slots are matched against `known` host keys.
@@ -34,10 +35,16 @@ pub const MAX_SIZE: u64 = 4 << 20;
 pub fn explain(file: &mut (impl Read + Seek), known: &[KnownHostKey]) -> Result<Report, Error> {
     let size = file.seek(SeekFrom::End(0))?;
     if let Ok(found) = sehdr::locate(file, sehdr::Search::Everywhere) {
-        let kind = if found.offset == 0 { FileKind::SeHeader } else { FileKind::SeImage };
+        if found.offset == 0 {
+            return walk_file(FileKind::SeHeader, size, Walker::new(&found.bytes, 0, known), se_header::walk);
+        }
+        let surroundings = image::Surroundings::read(file)?;
         // An offset that fits a file fits the reports of it.
         let base = usize::try_from(found.offset).unwrap_or(usize::MAX);
-        return walk_file(kind, size, Walker::new(&found.bytes, base, known), se_header::walk);
+        return walk_file(FileKind::SeImage, size, Walker::new(&found.bytes, base, known), |walker| {
+            let flags = se_header::walk_with_flags(walker)?;
+            surroundings.as_ref().map_or(Ok(()), |surroundings| surroundings.walk(walker, flags))
+        });
     }
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
@@ -76,11 +83,11 @@ pub fn explain_bytes(bytes: &[u8], known: &[KnownHostKey]) -> Result<Report, Err
     Err(Error::Unknown)
 }
 
-fn walk_file(
+fn walk_file<'a>(
     kind: FileKind,
     size: u64,
-    mut walker: Walker<'_>,
-    walk: impl Fn(&mut Walker<'_>) -> Result<(), uvtypes::ReadError>,
+    mut walker: Walker<'a>,
+    walk: impl FnOnce(&mut Walker<'a>) -> Result<(), uvtypes::ReadError>,
 ) -> Result<Report, Error> {
     let result = walk(&mut walker);
     let report = walker.into_report(kind, size);

@@ -6,6 +6,11 @@ use sehdr::{FIELDS, KEY_SLOTS};
 use uvtypes::ReadError;
 
 pub(crate) fn walk(w: &mut Walker<'_>) -> Result<(), ReadError> {
+    walk_with_flags(w).map(drop)
+}
+
+/// Gives the plaintext control flags.
+pub(crate) fn walk_with_flags(w: &mut Walker<'_>) -> Result<u64, ReadError> {
     let values = w.fields(FIELDS)?;
     w.key_slots(KEY_SLOTS, values.number("number of key slots"))?;
     let encrypted = as_size(values.number("size of the encrypted part"));
@@ -16,5 +21,6 @@ pub(crate) fn walk(w: &mut Walker<'_>) -> Result<(), ReadError> {
     if w.offset() != size {
         w.warn(format!("the header says it has {size} bytes, its parts have {}", w.offset()));
     }
-    w.trailing("header")
+    w.trailing("header")?;
+    Ok(values.number("plaintext control flags"))
 }

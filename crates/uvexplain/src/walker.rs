@@ -44,6 +44,11 @@ impl<'a> Walker<'a> {
         Ok(Self::new(input, self.base.saturating_add(offset), self.known))
     }
 
+    /// A walker over another part of the file, which begins at `base` there.
+    pub(crate) fn beside(&self, input: &'a [u8], base: usize) -> Self {
+        Self::new(input, base, self.known)
+    }
+
     pub(crate) fn adopt(&mut self, part: Self) {
         self.fields.extend(part.fields);
         self.warnings.extend(part.warnings);
@@ -106,6 +111,7 @@ impl<'a> Walker<'a> {
                 (Value::Hex(number), String::new())
             }
             FieldKind::Number => (Value::Number(number), String::new()),
+            FieldKind::Address => (Value::Hex(number), String::new()),
             FieldKind::Flags(table) => (Value::Text(format!("{number:#018x}")), flag_names(number, table)),
             FieldKind::HostKeyHash => {
                 let known = self.known.iter().find(|known| known.hash.as_bytes() == bytes);
@@ -191,13 +197,13 @@ impl<'a> Walker<'a> {
 
     fn note(&mut self, size: usize, name: &str, value: Value) {
         let offset = self.base.saturating_add(self.reader.offset() - size);
-        self.fields.push(Field {
-            offset: Some(offset),
-            size: Some(size),
-            name: name.to_owned(),
-            value,
-            meaning: String::new(),
-        });
+        self.note_elsewhere(offset, size, name, value, "");
+    }
+
+    /// Notes a part of the file that is not in the input, for nobody reads it.
+    pub(crate) fn note_elsewhere(&mut self, offset: usize, size: usize, name: &str, value: Value, meaning: &str) {
+        let (name, meaning) = (name.to_owned(), meaning.to_owned());
+        self.fields.push(Field { offset: Some(offset), size: Some(size), name, value, meaning });
     }
 }
 

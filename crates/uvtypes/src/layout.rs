@@ -28,6 +28,8 @@ pub enum FieldKind {
     Version,
     /// A number of 1, 2, 4 or 8 bytes.
     Number,
+    /// An address, or an offset in the file: a number that people read in hexadecimal digits.
+    Address,
     /// Flags, 8 bytes, with the table of their names.
     Flags(&'static [Flag]),
     /// The hash of a host key.

@@ -25,6 +25,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use turn::Folders;
+pub(crate) use turn::{Locked, lock_at_once};
 use zeroize::Zeroizing;
 
 /// Who may read an output.

@@ -22,7 +22,7 @@ pub(super) struct Folders {
 }
 
 /// A lock that ends when it is dropped.
-pub(super) struct Locked(Option<Flock<File>>);
+pub(crate) struct Locked(Option<Flock<File>>);
 
 struct Folder {
     path: PathBuf,
@@ -76,12 +76,17 @@ impl Folders {
     }
 }
 
+/// Locks, or gives the file back with the reason: `EWOULDBLOCK` if somebody else has the lock.
+pub(crate) fn lock_at_once(file: File) -> Result<Locked, (File, Errno)> {
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map(|locked| Locked(Some(locked)))
+}
+
 /// Tries to lock until it works, but for a bounded time.
 pub(super) fn lock_within_bound(mut file: File) -> Result<Locked, Errno> {
     let began = Instant::now();
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Ok(Locked(Some(locked))),
+        match lock_at_once(file) {
+            Ok(locked) => return Ok(locked),
             Err((again, Errno::EWOULDBLOCK | Errno::EINTR)) if began.elapsed() < LONGEST => file = again,
             Err((_, errno)) => return Err(errno),
         }

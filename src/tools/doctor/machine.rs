@@ -2,8 +2,10 @@
 
 use super::Finding;
 use crate::shared::system::System;
+use crate::tools::pvinfo::Topic;
 use std::fs;
 use std::path::{Path, PathBuf};
+use uvdevice::UvInfo;
 use uvtypes::text::shown;
 
 /// Where the distributions of our users keep the root certificates that OpenSSL trusts.
@@ -44,17 +46,7 @@ fn guest(root: &Path, findings: &mut Vec<Finding>) {
         }
         Err(error) => Finding::missing("uvdevice", format!("/dev/uv cannot be opened: {error}"), "run as root"),
     });
-    match text(root, "sys/firmware/uv/query/facilities") {
-        Some(words) => {
-            let first = words.lines().next().unwrap_or_default();
-            findings.push(Finding::good("facilities", shown(first)));
-        }
-        None => findings.push(Finding::missing(
-            "facilities",
-            "/sys/firmware/uv/query/facilities is not there",
-            "use a newer kernel: which calls the ultravisor has is not known",
-        )),
-    }
+    findings.extend(ultravisor(root));
     let bus = root.join("sys/bus/ap");
     if !bus.is_dir() {
         findings.push(Finding::good("AP bus", "there is none: no Crypto Express queues"));
@@ -74,7 +66,27 @@ fn guest(root: &Path, findings: &mut Vec<Finding>) {
     findings.push(Finding::good("queues", if queues.is_empty() { "none".to_owned() } else { queues.join(", ") }));
 }
 
+/// What this ultravisor can do, in the words of 'pvinfo'.
+fn ultravisor(root: &Path) -> Vec<Finding> {
+    let Some(query) = UvInfo::at_sysfs(&root.join("sys")) else { return Vec::new() };
+    let finding = |(check, topic): (&str, Topic)| match topic.lines(&query) {
+        Ok(Some(lines)) => Finding::good(check, lines.join(", ")),
+        Ok(None) if topic == Topic::FeatureIndications => Finding::good(check, "none"),
+        Ok(None) => Finding::missing(
+            check,
+            "/sys/firmware/uv/query/facilities is not there",
+            "use a newer kernel: which calls the ultravisor has is not known",
+        ),
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::new(error));
+            Finding::missing(check, error, "use another kernel: what the ultravisor can do is not known")
+        }
+    };
+    [("facilities", Topic::Facilities), ("features", Topic::FeatureIndications)].map(finding).into()
+}
+
 fn host(root: &Path, findings: &mut Vec<Finding>) {
+    findings.extend(ultravisor(root));
     if !root.join("sys/bus/ap").is_dir() {
         findings.push(Finding::good("AP bus", "there is none: no Crypto Express queues for guests"));
         return;

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         let mut findings = machine::findings(system);
         findings.extend(documents::findings(&args.file, system)?);
         if args.json {
-            system.print(&format!("{:#}\n", serde_json::to_value(&findings)?))?;
+            system.print_json(&format!("{:#}\n", serde_json::to_value(&findings)?))?;
         } else {
             for Finding { check, status, found, next } in &findings {
                 let mark = if *status == Status::Good { "ok     " } else { "MISSING" };

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         match args.format {
             Format::Json => {
                 let report = report(&set, &added, rehearsal, result.as_ref().err());
-                system.print(&format!("{report:#}\n"))?;
+                system.print_json(&format!("{report:#}\n"))?;
             }
             Format::Text if rehearsal.is_none() => system.print(&format!("{}\n", added.summary(&set)))?,
             Format::Text => {}

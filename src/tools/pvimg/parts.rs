@@ -2,9 +2,9 @@
 
 use crate::shared::input;
 use crate::shared::system::System;
-use anyhow::{Context, anyhow};
-use seimage::{Component, KERNEL_HEAD, KernelFacts, Kind, MIN_KERNEL, check_kernel};
-use std::fs::File;
+use anyhow::{Context, anyhow, bail};
+use seimage::{Component, DROPPED, KERNEL_HEAD, KernelFacts, Kind, check_kernel};
+use std::fs::{File, Metadata};
 use std::io::{Cursor, Read};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -105,7 +105,7 @@ impl Parts {
             // Without a whole kernel there is no limit to compare with.
             let limit = KernelFacts::of(&part.head).check_command_line(size);
             if let Err(error) =
-                limit.or_else(|error| if part.head.len() as u64 >= MIN_KERNEL { Err(error) } else { Ok(()) })
+                limit.or_else(|error| if part.head.len() as u64 > DROPPED { Err(error) } else { Ok(()) })
             {
                 refuse(error, system)?;
             }
@@ -121,7 +121,13 @@ impl Parts {
 }
 
 fn read_command_line(path: &Path, system: &mut System) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    // Files of /proc say that they have no bytes.
+    let size = path.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len()).filter(|size| *size > 0);
     let line = input::read(path, MAX_COMMAND_LINE, "parameter file")?;
+    if let Some(expected) = size.filter(|size| *size != line.len() as u64) {
+        let found = line.len();
+        bail!("'{}' changed while it was read: expected {expected} bytes, found {found}", path.display());
+    }
     if line.ends_with(b"\n") {
         system.warn(&format!("The line break at the end of '{}' becomes a part of the command line.", path.display()));
     }

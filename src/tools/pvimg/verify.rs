@@ -47,9 +47,13 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         Err(error) => {
             // Everything but a file that cannot be read is a judgement.
             let unreadable = matches!(error, Error::Io(_) | Error::OpenSsl(_));
-            let text = format!("'{}' is not as it should be: {:#}", args.input.display(), anyhow!(error));
+            let (before, after, outcome) = match unreadable {
+                true => ("Cannot check ", "", Outcome::Failed),
+                false => ("", " is not as it should be", Outcome::NotAsExpected),
+            };
+            let text = format!("{before}'{}'{after}: {:#}", args.input.display(), anyhow!(error));
             system.eprint(&format!("error: {}\n", escaped(&text)));
-            return Ok(if unreadable { Outcome::Failed } else { Outcome::NotAsExpected });
+            return Ok(outcome);
         }
     };
     if let LoaderFinding::Unknown { size } = findings.loader {

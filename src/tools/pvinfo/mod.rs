@@ -10,7 +10,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use tables::{LIMITS, MAX_ADDRESS, Topic};
+pub(crate) use tables::Topic;
+use tables::{LIMITS, MAX_ADDRESS};
 use uvdevice::{SeStatus, UvInfo};
 
 /// Exit code for a wrong command line.

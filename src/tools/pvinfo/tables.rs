@@ -6,7 +6,7 @@ use uvtypes::flags::{self, Flag};
 
 /// A file with bits, and what is to be said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Topic {
+pub(crate) enum Topic {
     Facilities,
     FeatureIndications,
     AttestationFlags,
@@ -90,7 +90,7 @@ impl Topic {
     }
 
     /// A line for each bit; none if the ultravisor says nothing or no bit is on.
-    pub(super) fn lines(self, query: &UvInfo) -> Result<Option<Vec<String>>, Error> {
+    pub(crate) fn lines(self, query: &UvInfo) -> Result<Option<Vec<String>>, Error> {
         let (file, words) = match self {
             Self::Facilities => ("facilities", Words::Flags(flags::facilities::TABLE)),
             Self::FeatureIndications => ("feature_indications", Words::Flags(flags::features::TABLE)),

@@ -92,7 +92,7 @@ impl ShowArguments {
         let claims = Claims::of(&load(&self.input, system)?.0);
         match self.format {
             Format::Text => system.print(&to_text(&claims))?,
-            Format::Json => system.print(&format!("{:#}\n", serde_json::to_value(&claims)?))?,
+            Format::Json => system.print_json(&format!("{:#}\n", serde_json::to_value(&claims)?))?,
         }
         Ok(Outcome::Done)
     }
@@ -139,7 +139,7 @@ impl VerifyArguments {
         let verdict = verify(&evidence, &rsa, &expected).context("Cannot verify the evidence")?;
         match self.format {
             Format::Text => system.print(&to_text(&verdict.claims))?,
-            Format::Json => system.print(&format!("{:#}\n", serde_json::to_value(&verdict)?))?,
+            Format::Json => system.print_json(&format!("{:#}\n", serde_json::to_value(&verdict)?))?,
         }
         system.finish()?;
         if verdict.is_verified() {

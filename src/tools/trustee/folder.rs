@@ -1,11 +1,15 @@
 //! The verifier's folder on disk: read for a check, replaced part by part.
 
+use super::replace::{self, Turn};
 use anyhow::{Context, bail};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::unistd::{Gid, Group};
-use setrustee::verifier::{Entry, EntryKind, FOLDERS, Folder};
+use setrustee::Finding;
+use setrustee::verifier::{Entry, EntryKind, FOLDERS, Folder, ROOT_CA};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use uvtypes::text::shown_path;
 use zeroize::Zeroizing;
@@ -57,6 +61,37 @@ fn read_level(folder: &Path, prefix: &str, entries: &mut Vec<Entry>) -> anyhow::
     Ok(())
 }
 
+/// What a pod of this group cannot read. A pod runs as another user than the one who made the folder.
+pub(super) fn unreadable_for(folder: &Path, group: Gid) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut look = |path: &Path| {
+        // A link to nothing was said before.
+        let Ok(there) = fs::metadata(path) else { return };
+        let needed = if there.is_dir() { 0o5 } else { 0o4 };
+        let mode = there.permissions().mode();
+        let is_open = mode & needed == needed || there.gid() == group.as_raw() && mode >> 3 & needed == needed;
+        if !is_open {
+            let problem = format!(
+                "the group {group} cannot read it: its group is {}, its mode {:04o}",
+                there.gid(),
+                mode & 0o7777
+            );
+            findings.push(Finding::error(shown_path(path), problem, "run 'pvtools trustee verifier' with '--group'"));
+        }
+    };
+    let cannot = || format!("Cannot read the folder '{}'", shown_path(folder));
+    look(folder);
+    for name in FOLDERS.into_iter().map(|name| folder.join(name)).filter(|folder| folder.is_dir()) {
+        look(&name);
+        let entries = fs::read_dir(&name).with_context(cannot)?.collect::<Result<Vec<_>, _>>().with_context(cannot)?;
+        let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+        paths.sort();
+        paths.iter().for_each(|path| look(path));
+    }
+    look(&folder.join(ROOT_CA));
+    Ok(findings)
+}
+
 /// The group of a pod: a number, or a name of this system.
 pub(super) fn group(text: &str) -> anyhow::Result<Gid> {
     if let Ok(number) = text.parse() {
@@ -71,24 +106,26 @@ pub(super) struct Staging {
     target: PathBuf,
     staged: tempfile::TempDir,
     group: Option<Gid>,
+    /// Of a folder that is there.
+    turn: Option<Turn>,
 }
 
 impl Staging {
     /// Begins a folder that will be at `target`, for `group` to read.
     pub(super) fn begin(target: &Path, group: Option<Gid>) -> anyhow::Result<Self> {
         let cannot = || format!("Cannot make the folder '{}'", shown_path(target));
-        // Inside a folder that is there, for it may be mounted in a pod, which would go on seeing the old one.
-        let parent = if target.is_dir() {
+        let turn = target.is_dir().then(|| Turn::take(target)).transpose()?;
+        let parent = if turn.is_some() {
             target
         } else {
             target.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
         };
-        let staged = tempfile::Builder::new().prefix(".pvtools-").tempdir_in(parent).with_context(cannot)?;
-        let staging = Self { target: target.to_owned(), staged, group };
+        let staged = tempfile::Builder::new().prefix(replace::PREFIX).tempdir_in(parent).with_context(cannot)?;
+        let staging = Self { target: target.to_owned(), staged, group, turn };
         for name in FOLDERS {
             let folder = staging.staged.path().join(name);
             fs::create_dir(&folder).with_context(cannot)?;
-            staging.permit(&folder, if group.is_some() { 0o750 } else { 0o700 })?;
+            staging.permit(&folder, staging.folder_mode())?;
         }
         Ok(staging)
     }
@@ -96,11 +133,12 @@ impl Staging {
     /// Adds a file. All are for the owner, and the group if there is one: the public RSA key is a secret here.
     pub(super) fn add(&self, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let file = self.staged.path().join(path);
-        let cannot = || format!("Cannot write '{path}' for '{}'", shown_path(&self.target));
-        let mut opened =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).with_context(cannot)?;
-        opened.write_all(bytes).and_then(|()| opened.sync_all()).with_context(cannot)?;
+        write_new(&file, bytes).with_context(|| format!("Cannot write '{path}' for '{}'", shown_path(&self.target)))?;
         self.permit(&file, if self.group.is_some() { 0o640 } else { 0o600 })
+    }
+
+    fn folder_mode(&self) -> u32 {
+        if self.group.is_some() { 0o750 } else { 0o700 }
     }
 
     fn permit(&self, path: &Path, mode: u32) -> anyhow::Result<()> {
@@ -111,41 +149,33 @@ impl Staging {
         fs::set_permissions(path, Permissions::from_mode(mode)).with_context(cannot)
     }
 
-    /// Makes everything appear: a new folder in one step, an old one part by part, the header last. If a part cannot
-    /// appear, those before it are put back.
-    pub(super) fn publish(self, extra: &[&str]) -> anyhow::Result<()> {
-        let Self { target, staged, group } = self;
-        let cannot = || format!("Cannot replace '{}'", shown_path(&target));
-        if !target.is_dir() {
-            let mode = if group.is_some() { 0o750 } else { 0o700 };
-            if let Some(group) = group {
-                nix::unistd::chown(staged.path(), None, Some(group)).with_context(cannot)?;
+    /// Makes everything appear in one step. The parts of a folder that is there are replaced: the folders that the verifier
+    /// reads, and the files called `extra`.
+    pub(super) fn publish(mut self, extra: &[&str]) -> anyhow::Result<()> {
+        let Some(turn) = self.turn.take() else {
+            let cannot = || format!("Cannot make the folder '{}'", shown_path(&self.target));
+            self.permit(self.staged.path(), self.folder_mode())?;
+            // Not over a folder that somebody made meanwhile.
+            let path = self.staged.path();
+            match renameat2(AT_FDCWD, path, AT_FDCWD, &self.target, RenameFlags::RENAME_NOREPLACE) {
+                // Not every file system can; without the flag, a folder with something in it is refused.
+                Err(Errno::EINVAL) => fs::rename(path, &self.target).with_context(cannot)?,
+                result => result.with_context(cannot)?,
             }
-            fs::set_permissions(staged.path(), Permissions::from_mode(mode)).with_context(cannot)?;
-            let path = staged.keep();
-            return fs::rename(&path, &target).inspect_err(|_| drop(fs::remove_dir_all(&path))).with_context(cannot);
+            let _ = self.staged.keep();
+            return Ok(());
+        };
+        if self.group.is_some() {
+            self.permit(&self.target, self.folder_mode())?;
         }
-        let old = staged.path().join(".old");
-        fs::create_dir(&old).with_context(cannot)?;
-        let mut moved = Vec::new();
-        for name in FOLDERS.iter().chain(extra) {
-            let (new, place, old) = (staged.path().join(name), target.join(name), old.join(name));
-            let result = (|| {
-                if place.symlink_metadata().is_ok() {
-                    fs::rename(&place, &old)?;
-                }
-                if new.symlink_metadata().is_ok() { fs::rename(&new, &place) } else { Ok(()) }
-            })();
-            moved.push((place, new, old));
-            if let Err(error) = result {
-                for (place, new, old) in moved.into_iter().rev() {
-                    // The error to report is the one that led here.
-                    let _ = fs::rename(&place, &new);
-                    let _ = fs::rename(&old, &place);
-                }
-                return Err(error).with_context(cannot);
-            }
-        }
-        Ok(())
+        let names: Vec<_> = FOLDERS.iter().chain(extra).copied().collect();
+        turn.replace(self.staged, &names)
     }
+}
+
+/// Writes a file that is not there yet, for the owner alone.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use setrustee::{AdminKey, TokenClaims};
 use std::path::{Path, PathBuf};
-use uvtypes::text::shown_path;
+use uvtypes::text::{escaped_json, shown_path};
 
 /// Make the Ed25519 key of an administrator, and tokens that it signs
 ///
@@ -95,7 +95,8 @@ fn load_or_make(path: &Path) -> anyhow::Result<(AdminKey, bool)> {
 
 impl Arguments {
     fn configuration(&self) -> String {
-        let quote = |text: &str| serde_json::Value::from(text).to_string();
+        // A TOML string takes the escapes of a JSON string.
+        let quote = |text: &str| escaped_json(&serde_json::Value::from(text).to_string()).into_owned();
         let audience = self.audience.as_deref().map(|audience| format!(", audience = {}", quote(audience)));
         let public = self.public.as_deref().unwrap_or(Path::new("kbs.pem")).display().to_string();
         let acls = ["resource/.+", "resource-policy", "attestation-policy", "reference-value"].map(|path| {

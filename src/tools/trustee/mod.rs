@@ -6,9 +6,13 @@ mod folder;
 mod key;
 mod policy;
 mod renew;
+mod replace;
 mod resources;
 mod server;
 mod verifier;
+
+#[cfg(fuzzing)]
+pub use server::answer_to_upload;
 
 use crate::shared::cli::{self, Verbosity};
 use crate::shared::error::{Failure, Outcome, UsageStatus};

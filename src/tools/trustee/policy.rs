@@ -1,6 +1,6 @@
 //! `trustee policy`.
 
-use super::server::{Body, ServerArgs};
+use super::server::{Body, Server, ServerArgs};
 use super::{Header, load_headers, outcome, read_text};
 use crate::shared::cli::Format;
 use crate::shared::error::{Failure, Outcome};
@@ -86,7 +86,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         system.warn(&format!("warning: {stranger}"));
     }
     if args.server.is_given() {
-        upload(&values, args.registered, &args.server, system)?;
+        upload(&values, args.registered, &mut args.server.connect(system)?, system)?;
         return Ok(Outcome::Done);
     }
     let text = match args.show {
@@ -97,7 +97,10 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
         What::Resource => resource_policy().to_owned(),
     };
     if args.output == Path::new("-") {
-        system.print(&text)?;
+        match args.show {
+            What::Json | What::Rvps => system.print_json(&text)?,
+            What::Text | What::Attestation | What::Resource => system.print(&text)?,
+        }
     } else {
         output::write(&args.output, text.as_bytes(), Privacy::Public, "the policy", system)?;
     }
@@ -121,10 +124,9 @@ pub(super) fn reference_values(headers: &[Header], documents: &[PathBuf]) -> any
 pub(super) fn upload(
     values: &ReferenceValues,
     registered: bool,
-    server: &ServerArgs,
+    server: &mut Server,
     system: &mut System,
 ) -> anyhow::Result<()> {
-    let server = server.connect(system)?;
     if registered {
         server.post("reference-value", &Body::Json(values.to_rvps()), "the reference values", system)?;
     }
@@ -150,7 +152,7 @@ fn check(path: &Path, args: &Arguments, system: &mut System) -> Result<Outcome, 
     };
     let findings = lint(&policy, kind);
     if args.format == Format::Json {
-        system.print(&format!("{:#}\n", serde_json::to_value(&findings)?))?;
+        system.print_json(&format!("{:#}\n", serde_json::to_value(&findings)?))?;
         return Ok(outcome(&findings));
     }
     for finding in &findings {

@@ -1,14 +1,14 @@
 //! `trustee renew`.
 
 use super::resources::{load_mkvp, send, write};
-use super::server::ServerArgs;
+use super::server::{Server, ServerArgs};
 use super::{Header, load_header, policy, read_text};
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::host_keys::HostKeyArgs;
 use crate::shared::input;
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use hostkey::TrustedHostKey;
 use serde::Deserialize;
@@ -77,24 +77,30 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     let fits = |key: &TrustedHostKey| new.parsed.host_key_hashes().any(|hash| hash == key.hash());
     if !host_keys.iter().any(fits) {
         let image = shown_path(&new.path);
-        return Err(
-            anyhow::anyhow!("'{image}' has a key slot for none of the host keys: it would start nowhere").into()
-        );
+        return Err(anyhow!("'{image}' has a key slot for none of the host keys: it would start nowhere").into());
     }
     let pairs = args.pairs(&known, &new, &host_keys, system)?;
-    let server = args.server.is_given().then(|| args.server.connect(system)).transpose()?;
+    let mut server = args.server.is_given().then(|| args.server.connect(system)).transpose()?;
     if args.dry_run {
         return Ok(Outcome::Done);
     }
     let header = new.bytes.clone();
     let values = policy::reference_values(&[old, new], args.host_keys.documents())?;
-    args.set_policies(&values, system)?;
-    if let Some(server) = &server {
-        send(&pairs, server, system)?;
-    } else if let Some(folder) = &args.output {
-        write(&pairs, |path| folder.join(path.parts().iter().collect::<PathBuf>()), system)?;
+    let place = args.dir.join(HEADER);
+    let prepared =
+        args.set_policies(&values, server.as_mut(), system).and_then(|()| match (&mut server, &args.output) {
+            (Some(server), _) => send(&pairs, server, system),
+            (None, Some(folder)) => write(&pairs, |path| folder.join(path.parts().iter().collect::<PathBuf>()), system),
+            (None, None) => Ok(()),
+        });
+    let result = prepared.and_then(|()| {
+        let written = output::write(&place, &header, Privacy::Public, "SE header", system);
+        let told = server.as_ref().map(|server| format!(". {}", server.told())).unwrap_or_default();
+        written.map_err(|error| anyhow!("{error:#}{told}"))
+    });
+    if let Err(error) = result {
+        return Err(anyhow!("{error:#}. '{}' has not changed: run the command again", shown_path(&place)).into());
     }
-    output::write(&args.dir.join(HEADER), &header, Privacy::Public, "SE header", system)?;
     system.status("Successfully went over to the new image. When its guests run: '--retire'");
     Ok(Outcome::Done)
 }
@@ -105,8 +111,9 @@ fn retire(args: &Arguments, only: &Header, system: &mut System) -> Result<Outcom
     system.finish()?;
     let only = Header { path: only.path.clone(), bytes: only.bytes.clone(), parsed: only.parsed.clone() };
     let values = policy::reference_values(&[only], args.host_keys.documents())?;
+    let mut server = args.server.is_given().then(|| args.server.connect(system)).transpose()?;
     if !args.dry_run {
-        args.set_policies(&values, system)?;
+        args.set_policies(&values, server.as_mut(), system)?;
     }
     Ok(Outcome::Done)
 }
@@ -167,8 +174,16 @@ impl Arguments {
         known.iter().map(pair).collect()
     }
 
-    fn set_policies(&self, values: &ReferenceValues, system: &mut System) -> anyhow::Result<()> {
-        let Some(folder) = &self.output else { return policy::upload(values, false, &self.server, system) };
+    fn set_policies(
+        &self,
+        values: &ReferenceValues,
+        server: Option<&mut Server>,
+        system: &mut System,
+    ) -> anyhow::Result<()> {
+        if let Some(server) = server {
+            return policy::upload(values, false, server, system);
+        }
+        let Some(folder) = &self.output else { return Ok(()) };
         std::fs::create_dir_all(folder).with_context(|| format!("Cannot make the folder '{}'", shown_path(folder)))?;
         let attestation = attestation_policy(values, Lists::Literal);
         for (name, text) in

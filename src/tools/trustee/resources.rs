@@ -7,7 +7,7 @@ use crate::shared::host_keys::load_document;
 use crate::shared::input;
 use crate::shared::output::{Outputs, Privacy};
 use crate::shared::system::System;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use apbus::Mkvp;
 use clap::Args;
 use setrustee::{Finding, MAX_RESOURCE, RequestContext, SecretIdentity, SecretPair};
@@ -85,8 +85,8 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     if let Some(folder) = &args.local_fs {
         write(&pairs, |path| folder.join("repository").join(path.local_fs_name()), system)?;
     }
-    if let Some(server) = server {
-        send(&pairs, &server, system)?;
+    if let Some(mut server) = server {
+        send(&pairs, &mut server, system)?;
     }
     Ok(Outcome::Done)
 }
@@ -183,19 +183,12 @@ pub(super) fn write(
 
 /// Sends all pairs, of each the id last: the agent does nothing without it. An administrator cannot read resources back,
 /// and sending what is there again changes nothing.
-pub(super) fn send(pairs: &[SecretPair], server: &Server, system: &mut System) -> anyhow::Result<()> {
-    let mut sent: Vec<String> = Vec::new();
-    for (path, bytes) in pairs.iter().flat_map(SecretPair::resources) {
-        let result = server.post(&format!("resource/{path}"), &Body::Bytes(bytes), &format!("'{path}'"), system);
-        if let Err(error) = result {
-            let there = match sent.as_slice() {
-                [] => "Nothing was sent".to_owned(),
-                sent => format!("On the server are now: {}; send all again", sent.join(", ")),
-            };
-            bail!("{error:#}. {there}");
-        }
-        sent.push(path.to_string());
+pub(super) fn send(pairs: &[SecretPair], server: &mut Server, system: &mut System) -> anyhow::Result<()> {
+    let resources: Vec<_> = pairs.iter().flat_map(SecretPair::resources).collect();
+    let count = resources.len();
+    for (path, bytes) in resources {
+        server.post(&format!("resource/{path}"), &Body::Bytes(bytes), &format!("'{path}'"), system)?;
     }
-    system.status(&format!("Successfully sent {} resources", sent.len()));
+    system.status(&format!("Successfully sent {count} resources"));
     Ok(())
 }

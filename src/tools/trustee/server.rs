@@ -70,7 +70,7 @@ impl ServerArgs {
                 )
             })?,
         };
-        Ok(Server { url, token, client })
+        Ok(Server { url, token, client, sent: Vec::new() })
     }
 
     #[cfg(not(feature = "network"))]
@@ -99,13 +99,26 @@ pub(super) struct Server {
     url: String,
     #[cfg_attr(not(feature = "network"), expect(dead_code, reason = "never made without network code"))]
     token: Token,
+    /// What the server has taken.
+    #[cfg_attr(not(feature = "network"), expect(dead_code, reason = "never made without network code"))]
+    sent: Vec<String>,
     #[cfg(feature = "network")]
     client: crate::shared::http::Client,
 }
 
+impl Server {
+    /// What is where, when something stops half-way.
+    pub(super) fn told(&self) -> String {
+        match self.sent.as_slice() {
+            [] => "Nothing was sent".to_owned(),
+            sent => format!("On the server are now: {}; send all again", sent.join(", ")),
+        }
+    }
+}
+
 #[cfg(not(feature = "network"))]
 impl Server {
-    pub(super) fn post(&self, _: &str, _: &Body, what: &str, _: &mut System) -> anyhow::Result<()> {
+    pub(super) fn post(&mut self, _: &str, _: &Body, what: &str, _: &mut System) -> anyhow::Result<()> {
         bail!("{what} cannot be sent: this program was built without network code")
     }
 }
@@ -113,8 +126,18 @@ impl Server {
 #[cfg(feature = "network")]
 impl Server {
     /// Posts to a path below `/kbs/v0`. Tries again when the server does not answer or fails; sending the same again
-    /// changes nothing. `what` says in errors what it is.
-    pub(super) fn post(&self, path: &str, body: &Body, what: &str, system: &mut System) -> anyhow::Result<()> {
+    /// changes nothing. `what` says in errors what it is; they also say what is on the server by then.
+    pub(super) fn post(&mut self, path: &str, body: &Body, what: &str, system: &mut System) -> anyhow::Result<()> {
+        match self.try_to_post(path, body, what, system) {
+            Ok(()) => {
+                self.sent.push(what.trim_matches('\'').to_owned());
+                Ok(())
+            }
+            Err(error) => bail!("{error:#}. {}", self.told()),
+        }
+    }
+
+    fn try_to_post(&self, path: &str, body: &Body, what: &str, system: &mut System) -> anyhow::Result<()> {
         const TRIES: u32 = 3;
         let url = format!("{}/kbs/v0/{path}", self.url);
         let authorization = format!("Bearer {}", self.token.expose());
@@ -137,6 +160,13 @@ impl Server {
                     bail!("Cannot send {what} to {url}: {}", meaning(answer.status));
                 }
                 Ok(answer) => last = anyhow::anyhow!("{}", meaning(answer.status)),
+                Err(error) if error.is_about_certificate() => {
+                    let error = anyhow::Error::new(error);
+                    bail!(
+                        "Cannot send {what} to {url}: {error:#}; give the CA of the server's certificate with \
+                         '--ca-file', and the name in it as address"
+                    );
+                }
                 Err(error) => last = error.into(),
             }
         }
@@ -160,6 +190,18 @@ fn meaning(status: u16) -> String {
         _ => "the server refused it: the reason stands in its log",
     };
     format!("it answers {status}: {meaning}")
+}
+
+/// What is said of a server's answer, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn answer_to_upload(url: &str) -> String {
+    use crate::shared::http::{Client, Limits};
+    let limits = Limits { time: std::time::Duration::from_secs(5), size: 1 << 16, redirects: 0 };
+    match Client::new("pvtools-fuzz", limits).post(url, "application/json", &[("Authorization", "Bearer x")], b"{}") {
+        Ok(answer) => meaning(answer.status) + &answer.oddity().unwrap_or_default(),
+        // As errors are printed.
+        Err(error) => uvtypes::text::escaped(&format!("{:#}", anyhow::Error::new(error))).into_owned(),
+    }
 }
 
 #[cfg(test)]

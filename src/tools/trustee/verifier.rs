@@ -10,13 +10,13 @@ use crate::shared::system::System;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, FromArgMatches};
 use setrustee::verifier::{
-    CERTIFICATES, CRLS, DEFAULT_BASE, HEADER, HOST_KEY_DOCUMENTS, ROOT_CA, RSA_PRIVATE, RSA_PUBLIC, Report, check,
-    environment,
+    CERTIFICATES, CRLS, DEFAULT_BASE, HEADER, HOST_KEY_DOCUMENTS, MAX_HOST_KEYS, ROOT_CA, RSA_PRIVATE, RSA_PUBLIC,
+    Report, check, environment,
 };
 use setrustee::{Finding, MeasurementKeyPair};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use uvtypes::text::shown_path;
+use uvtypes::text::{escaped, shown_path};
 
 /// The environment file in the folder.
 const ENVIRONMENT: &str = "verifier.env";
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// The folder
     dir: PathBuf,
     /// Check the folder that is there, and change nothing
-    #[arg(long, conflicts_with_all = ["image", "group", "mount", "host_key_document", "certs", "crls", "root_ca"])]
+    #[arg(long, conflicts_with_all = ["image", "mount", "host_key_document", "certs", "crls", "root_ca"])]
     check: bool,
     /// Warn of what ends within DAYS
     #[arg(long, value_name = "DAYS", default_value_t = WARN_DAYS, requires = "check")]
@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     /// SE image of the guests, or its header: exactly one
     #[arg(long, value_name = "IMAGE", required_unless_present = "check")]
     image: Vec<PathBuf>,
-    /// Let this group read the folder: that of the pod (fsGroup), by number or name
+    /// Let this group read the folder: that of the pod (fsGroup), by number or name; with '--check', look whether it can
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
     /// Where the verifier sees the folder
@@ -91,7 +91,10 @@ impl FromArgMatches for OptionalHostKeys {
 
 pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Failure> {
     if args.check {
-        let report = check_folder(&args.dir, args.environment.as_deref(), args.warn_days, system)?;
+        let mut report = check_folder(&args.dir, args.environment.as_deref(), args.warn_days, system)?;
+        if let Some(group) = &args.group {
+            report.findings.extend(folder::unreadable_for(&args.dir, folder::group(group)?)?);
+        }
         print(&report, args.format, system)?;
         return Ok(outcome(&report.findings));
     }
@@ -117,17 +120,18 @@ pub(super) fn check_folder(
 
 fn print(report: &Report, format: Format, system: &mut System) -> Result<(), Failure> {
     if format == Format::Json {
-        return system.print(&format!("{:#}\n", serde_json::to_value(report)?));
+        return system.print_json(&format!("{:#}\n", serde_json::to_value(report)?));
     }
     let mut text = String::new();
     if let Some(tag) = &report.tag {
         text += &format!("tag {tag}\n");
     }
     for slot in &report.slots {
-        text += &format!("key slot {}  {}\n", slot.image_phkh, slot.file.as_deref().unwrap_or("-"));
+        text += &format!("key slot {}  {}\n", slot.image_phkh, escaped(slot.file.as_deref().unwrap_or("-")));
     }
     for expiry in &report.expiries {
-        text += &format!("{:>6} days  {}  {}, until {}\n", expiry.days, expiry.file, expiry.what, expiry.date);
+        text +=
+            &format!("{:>6} days  {}  {}, until {}\n", expiry.days, escaped(&expiry.file), expiry.what, expiry.date);
     }
     for finding in &report.findings {
         text += &format!("{finding}\n");
@@ -152,6 +156,13 @@ fn make(args: &Arguments, system: &mut System) -> anyhow::Result<()> {
             args.image.len()
         );
     };
+    let documents = host_keys.documents().len();
+    if documents > MAX_HOST_KEYS {
+        bail!(
+            "{documents} host-key documents were given; a challenge is for {MAX_HOST_KEYS} machines at most, so run several \
+             verifiers"
+        );
+    }
     if args.dir.exists() && !args.dir.is_dir() {
         bail!("Cannot make the folder '{}': a file is there", shown_path(&args.dir));
     }
@@ -209,7 +220,9 @@ fn report_success(args: &Arguments, header: &Header, made: bool, system: &mut Sy
 /// The pair that is there, or a new one: whether it is new.
 fn add_pair(dir: &Path, staging: &Staging) -> anyhow::Result<bool> {
     let old = dir.join(RSA_PRIVATE);
-    let (pair, made) = if old.exists() {
+    // What cannot be looked at is not missing: a new pair would shut out the verifier that runs.
+    let is_there = old.try_exists().with_context(|| format!("Cannot look for '{}'", shown_path(&old)))?;
+    let (pair, made) = if is_there {
         let pem = input::read(&old, 1 << 20, "RSA key")?;
         let pair = MeasurementKeyPair::from_pem(&pem);
         (pair.with_context(|| format!("Cannot use '{}'", shown_path(&old)))?, false)

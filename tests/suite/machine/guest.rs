@@ -1,14 +1,16 @@
 //! What happens in a guest, step by step: the scenarios of `tests/guest.yaml`.
 //!
 //! After every command the state of the ultravisor is compared with `pvsim show --format json`: it is as it was but for
-//! what the step says. Each scenario is played twice: in this process, with the simulator's ultravisor in place of the
-//! device; and by the real program in the guest, started as `pvsim run` starts it.
+//! what the step says. Each scenario is played three times: in this process, with the simulator's ultravisor in place of the
+//! device; by the real program in the guest, started as `pvsim run` starts it; and by the s390x program in a booted kernel.
 
-use crate::support::{Run, Scratch, clean};
+use crate::booted::{Kernel, PATIENCE_MS, modules};
+use crate::support::{Run, Scratch, clean, left_out};
 use openssl::sha::sha256;
 use pvsim::open::Request;
 use pvsim::seal::Draft;
 use pvsim::{Fault, Front, HostKey, InProcess, Machine};
+use pvsim_machine::{Agent, Job};
 use pvtools::System;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Cursor, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::rc::Rc;
 use uvdevice::UvDevice;
@@ -121,9 +124,93 @@ fn every_scenario_goes_as_told_by_the_real_program() {
     });
 }
 
-fn play_all(stage: fn(&Scenario) -> Stage) {
+fn scenarios() -> Vec<Scenario> {
     let list = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest.yaml")).unwrap();
-    let scenarios: Vec<Scenario> = serde_yaml::from_slice(&list).unwrap();
+    serde_yaml::from_slice(&list).unwrap()
+}
+
+/// A boot for each machine that is like no other, and for each start of a guest.
+#[test]
+#[ignore = "boots a kernel again and again: .ci/machine.sh names one"]
+fn every_scenario_goes_as_told_in_a_booted_kernel() {
+    let kernel = Kernel::with(modules());
+    let scenarios = scenarios();
+    let mut boots = 0;
+    let mut alike = Vec::new();
+    for scenario in &scenarios {
+        if let Some(why) = scenario.cannot_be() {
+            left_out(format!("{}: {why}", scenario.id));
+        } else if scenario.guest.is_none() && scenario.secrets.is_empty() && scenario.starts() == 1 {
+            alike.push(scenario);
+        } else {
+            let mut at = 0;
+            let mut stage = Stage::new(scenario);
+            while at < scenario.steps.len() {
+                stage.boot(&kernel, |stage| {
+                    // The step that starts the guest again is this boot.
+                    if at > 0 {
+                        assert!(stage.state()["secrets"].as_array().unwrap().is_empty(), "{}", scenario.id);
+                        at += 1;
+                    }
+                    at += stage.play_steps(scenario, at);
+                });
+                boots += 1;
+            }
+        }
+    }
+    // All that a kernel knows of the store is in the ultravisor: for these the firmware begins anew, and the kernel stays.
+    Stage::with_inventory("{}").boot(&kernel, |stage| {
+        for scenario in &alike {
+            stage.machine.reboot().unwrap();
+            stage.play_steps(scenario, 0);
+        }
+    });
+    println!("{} scenarios in {} boots", scenarios.len(), boots + 1);
+}
+
+#[test]
+#[ignore = "boots a kernel: .ci/machine.sh names one"]
+fn in_a_booted_kernel_the_module_makes_the_device() {
+    let run = |kernel: Kernel| {
+        let scratch = Scratch::new();
+        let machine = Machine::init(&scratch.join("machine"), None).unwrap();
+        kernel.boot(&machine, |mut agent, _| {
+            let mode = agent.mode("/dev/uv").unwrap();
+            let command = vec!["/bin/pvsecret".into(), "list".into()];
+            let done = agent.run(&Job { command, limit_ms: PATIENCE_MS, ..Job::default() }).unwrap();
+            (agent, (mode, done.status, String::from_utf8(done.stderr).unwrap()))
+        })
+    };
+    let (mode, status, said) = run(Kernel::with(vec![]));
+    assert_eq!((mode, status), (None, Some(1)));
+    assert!(said.starts_with("error: /dev/uv: no such device"), "{said}");
+    let (mode, status, said) = run(Kernel::with(modules()));
+    assert_eq!(
+        (mode.map(|mode| mode & 0o170_000), status),
+        (Some(0o020_000), Some(0)),
+        "expected a character device: {said}"
+    );
+}
+
+impl Scenario {
+    /// What of it is the kernel's own.
+    fn cannot_be(&self) -> Option<&'static str> {
+        if self.guest.as_ref().is_some_and(|guest| guest.get("kernel").is_some()) {
+            return Some("what a kernel lacks is the kernel's own");
+        }
+        let errno = |fault: &Fault| fault.op == "uv_open" || fault.act.starts_with('E');
+        let struck = self.steps.iter().filter_map(|step| step.fault.as_ref()).any(errno);
+        struck.then_some("errno are the kernel's own")
+    }
+
+    /// How often the guest is started.
+    fn starts(&self) -> usize {
+        1 + self.steps.iter().filter(|step| step.reboot).count()
+    }
+}
+
+fn play_all(stage: fn(&Scenario) -> Stage) {
+    let scenarios = scenarios();
     for scenario in &scenarios {
         assert!(!scenario.shows.is_empty(), "{}", scenario.id);
         let guest = stage(scenario);
@@ -136,10 +223,18 @@ fn play_all(stage: fn(&Scenario) -> Stage) {
 
 /// A guest, and the folder that its commands work in.
 pub(crate) struct Stage {
-    /// The way of programs into the guest; without it, the product runs in this process.
+    /// The way of programs into the guest; without it and without a kernel, the product runs in this process.
     front: Option<Front>,
+    kernel: Option<Booted>,
     pub(crate) scratch: Scratch,
     pub(crate) machine: Machine,
+}
+
+/// A line to a booted guest.
+struct Booted {
+    agent: RefCell<Agent>,
+    /// Linux before 6.13 retrieves no secret.
+    retrieves: bool,
 }
 
 impl Stage {
@@ -153,7 +248,38 @@ impl Stage {
     pub(crate) fn with_inventory(inventory: &str) -> Self {
         let scratch = Scratch::new();
         let machine = Machine::init(&scratch.join("machine"), Some(inventory)).unwrap();
-        Self { front: None, scratch, machine }
+        Self { front: None, kernel: None, scratch, machine }
+    }
+
+    /// Boots its machine, and does `work` there.
+    fn boot(&mut self, kernel: &Kernel, work: impl FnOnce(&Stage) + Send) {
+        let scratch = std::mem::replace(&mut self.scratch, Scratch::new());
+        let folder = scratch.join("machine");
+        self.scratch = kernel.boot(&self.machine, |agent, release| {
+            let retrieves = release >= (6, 13);
+            let booted = Booted { agent: RefCell::new(agent), retrieves };
+            // With the header that it was started from.
+            let machine = Machine::open(&folder).unwrap();
+            let stage = Stage { front: None, kernel: Some(booted), scratch, machine };
+            work(&stage);
+            let Stage { kernel, scratch, .. } = stage;
+            (kernel.unwrap().agent.into_inner(), scratch)
+        });
+    }
+
+    /// Plays steps from `from` on until the guest is started again. Gives how many.
+    fn play_steps(&self, scenario: &Scenario, from: usize) -> usize {
+        let steps: Vec<_> = scenario.steps[from..].iter().take_while(|step| !step.reboot).collect();
+        for (number, step) in steps.iter().enumerate() {
+            let place = format!("{} step {}", scenario.id, from + number + 1);
+            let retrieves = step.run.as_ref().is_some_and(|words| words.iter().any(|word| word.starts_with("retr")));
+            if retrieves && !self.kernel.as_ref().unwrap().retrieves {
+                left_out(format!("{place}: this kernel retrieves no secrets"));
+            } else {
+                self.play(&place, step);
+            }
+        }
+        steps.len()
     }
 
     fn play(&self, place: &str, step: &Step) {
@@ -168,7 +294,11 @@ impl Stage {
         if let Some(args) = &step.run {
             let files: Vec<_> = step.files.keys().chain(&step.no_files).collect();
             assert!(files.iter().all(|file| !self.scratch.join(file).exists()), "{place}: a file is there before");
-            self.check(place, step, &self.run(args, step.stdin.as_deref()));
+            let run = self.run(args, step.stdin.as_deref());
+            if let Some(booted) = &self.kernel {
+                files.iter().for_each(|file| booted.fetch(&self.scratch, file));
+            }
+            self.check(place, step, &run);
         }
         if step.reboot {
             self.machine.reboot().unwrap();
@@ -302,13 +432,18 @@ impl Stage {
             })
             .collect();
         let stdin = stdin.map(|file| self.scratch.read(file)).unwrap_or_default();
-        let Some(front) = &self.front else { return run_in_process(&self.machine, &args, stdin) };
+        if self.front.is_none() && self.kernel.is_none() {
+            return run_in_process(&self.machine, &args, stdin);
+        }
         let (tool, args) = args.split_first().unwrap();
         if args.first().is_some_and(|command| command == "create") {
             // Requests are made on the workstation.
             return self.scratch.run_with(tool.to_str().unwrap(), args, &stdin);
         }
-        let mut command = front.command(self.scratch.link_tool(tool));
+        if let Some(booted) = &self.kernel {
+            return booted.run(&self.scratch, tool, args, stdin);
+        }
+        let mut command = self.front.as_ref().unwrap().command(self.scratch.link_tool(tool));
         clean(&mut command);
         Run::of(command.args(args).current_dir(self.scratch.path()), &stdin)
     }
@@ -360,6 +495,37 @@ impl Stage {
         request.truncate(request.len() - make.cut);
         request.resize(request.len() + make.append, 0);
         self.scratch.write(&make.file, request);
+    }
+}
+
+impl Booted {
+    /// Runs a tool in the guest, with the files of `scratch` that it is told of.
+    fn run(&self, scratch: &Scratch, tool: &OsString, args: &[OsString], stdin: Vec<u8>) -> Run {
+        let text = |word: &OsString| word.to_str().unwrap().to_owned();
+        // The folder comes with the first file.
+        let mut files = vec![(scratch.join(".stage").display().to_string(), vec![])];
+        for path in args.iter().map(Path::new).filter(|path| path.starts_with(scratch.path()) && path.is_file()) {
+            files.push((path.display().to_string(), fs::read(path).unwrap()));
+        }
+        let mut command = vec![format!("/bin/{}", text(tool))];
+        command.extend(args.iter().map(text));
+        let job = Job { command, stdin, files, limit_ms: PATIENCE_MS };
+        let done = self.agent.borrow_mut().run(&job).unwrap();
+        Run {
+            status: done.status.expect("it hangs").into(),
+            stdout: done.stdout,
+            stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+        }
+    }
+
+    /// Takes a file out of the guest, if it is there.
+    fn fetch(&self, scratch: &Scratch, file: &str) {
+        let path = scratch.join(file).display().to_string();
+        let mut agent = self.agent.borrow_mut();
+        if let Some(mode) = agent.mode(&path).unwrap() {
+            let copy = scratch.write(file, agent.get(&path).unwrap());
+            fs::set_permissions(copy, fs::Permissions::from_mode(mode & 0o7777)).unwrap();
+        }
     }
 }
 

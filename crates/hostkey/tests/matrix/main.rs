@@ -9,15 +9,20 @@ mod chain;
 mod clock;
 mod crls;
 mod documents;
+mod pairs;
 mod situation;
 mod uses;
 
 use situation::{Row, judge, variant};
 
+fn rows() -> impl Iterator<Item = &'static Row> {
+    [accepted::ROWS, documents::ROWS, chain::ROWS, crls::ROWS, uses::ROWS].into_iter().flatten()
+}
+
 /// `fixtures/certificate-matrix.txt`: the situations that the reference was tried with, and the wanted verdict.
 #[test]
 fn rows_are_those_of_the_matrix() {
-    let rows: Vec<_> = [accepted::ROWS, documents::ROWS, chain::ROWS, crls::ROWS].into_iter().flatten().collect();
+    let rows: Vec<_> = rows().collect();
     let matrix = include_str!("../../../../fixtures/certificate-matrix.txt");
     let whole_program = include_str!("../../../../tests/suite/certificate_matrix.rs");
     for line in matrix.lines().filter(|line| !line.starts_with(['#', 'n']) || line.starts_with("no-")) {
@@ -32,7 +37,6 @@ fn rows_are_those_of_the_matrix() {
 
 #[test]
 fn every_situation_has_its_verdict_and_its_reason() {
-    let rows = || [accepted::ROWS, documents::ROWS, chain::ROWS, crls::ROWS, uses::ROWS].into_iter().flatten();
     let mut wrong = Vec::new();
     for Row(id, change, arrange, expected, reason) in rows() {
         let (found, words) = match judge(id, *change, *arrange) {

@@ -208,7 +208,10 @@ pub(crate) fn armonk(plan: &mut Plan) {
 
 pub(crate) fn entry(plan: &mut Plan, nid: Nid, value: &str) {
     let mut name = plan.signing_key.subject.clone();
-    name.iter_mut().find(|entry| entry.0 == nid).unwrap().1 = value.to_owned();
+    // In a pair of rows, the other one may have taken it away.
+    if let Some(entry) = name.iter_mut().find(|entry| entry.0 == nid) {
+        entry.1 = value.to_owned();
+    }
     named(plan, name);
 }
 

@@ -12,8 +12,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Key slots of an attestation request, at most.
-const MAX_HOST_KEYS: usize = 255;
+/// Machines that a challenge can be for, at most: the key slots of an attestation request.
+pub const MAX_HOST_KEYS: usize = 255;
 
 /// What is in a folder. Paths are relative to it.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ mod check;
 mod environment;
 mod expiry;
 
-pub use check::{Entry, EntryKind, Folder, Report, Slot, check};
+pub use check::{Entry, EntryKind, Folder, MAX_HOST_KEYS, Report, Slot, check};
 pub use environment::{DEFAULT_BASE, check_environment, environment};
 pub use expiry::{Expiry, days_left};
 

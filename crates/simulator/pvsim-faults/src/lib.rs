@@ -8,7 +8,8 @@
 //! | `PVSIM_STOP_AT_EXIT` | if set, the process stops itself when it has ended its work, so that its memory can be looked at |
 //!
 //! WHAT is a number (the call fails with this errno), `short` (a read or write moves one byte only; other calls
-//! go through) or `kill` (the process dies as by `kill -9`).
+//! go through), `end` (a read finds the end of the file, as if somebody had cut it just then) or `kill` (the process dies
+//! as by `kill -9`).
 //!
 //! Counted are the calls in the list at the end of this file. Calls inside the C library itself, such as
 //! the writing of a C stream, are not seen.
@@ -36,6 +37,7 @@ struct Order {
 enum Fault {
     Errno(c_int),
     Short,
+    End,
     Kill,
 }
 
@@ -45,6 +47,7 @@ impl Order {
         let (call, fault) = order.split_once(':').unwrap_or(("0", "kill"));
         let fault = match fault {
             "short" => Fault::Short,
+            "end" => Fault::End,
             "kill" => Fault::Kill,
             errno => Fault::Errno(errno.parse().unwrap_or(libc::EIO)),
         };
@@ -126,9 +129,13 @@ macro_rules! interpose {
                     return -1;
                 }
                 Some(Fault::Kill) => die(),
-                Some(Fault::Short) | None => {}
+                Some(Fault::Short | Fault::End) | None => {}
             }
-            $(let $count = if fault.is_some() { $count.min(1) } else { $count };)?
+            $(let $count = match fault {
+                Some(Fault::Short) => $count.min(1),
+                Some(Fault::End) => 0,
+                _ => $count,
+            };)?
             let address = next($name, &NEXT);
             // SAFETY: the address is that of the C library's function of this name, which has this
             // signature. Variadic functions (open, ioctl) are called as if their last argument were
@@ -156,6 +163,9 @@ interpose! {
     c"linkat" linkat(from: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_int) -> c_int;
     c"rename" rename(old: *const c_char, new: *const c_char) -> c_int;
     c"renameat2" renameat2(from: c_int, old: *const c_char, to: c_int, new: *const c_char, flags: c_uint) -> c_int;
+    c"mkdir" mkdir(path: *const c_char, mode: mode_t) -> c_int;
+    c"chmod" chmod(path: *const c_char, mode: mode_t) -> c_int;
+    c"symlink" symlink(to: *const c_char, path: *const c_char) -> c_int;
     c"unlink" unlink(path: *const c_char) -> c_int;
     c"flock" flock(file: c_int, operation: c_int) -> c_int;
     c"ioctl" ioctl(file: c_int, request: c_ulong, argument: c_long) -> c_int;

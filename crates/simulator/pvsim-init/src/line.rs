@@ -42,9 +42,9 @@ pub(crate) fn serve(mut port: File) -> io::Result<u8> {
             [b"run", limit, stdin, rest @ ..] => {
                 let done = run(number(limit), stdin, rest)?;
                 let status = done.status.map_or(vec![], |status| vec![status]);
-                let took = (done.took.as_millis() as u64).to_be_bytes();
+                let times = [done.took.as_millis() as u64, done.user_ms, done.system_ms].map(u64::to_be_bytes).concat();
                 let mut answer = Vec::new();
-                for part in [&status, took.as_slice(), &done.stdout, &done.stderr] {
+                for part in [&status, &times, &done.stdout, &done.stderr] {
                     answer.extend((part.len() as u32).to_be_bytes());
                     answer.extend(part);
                 }
@@ -53,17 +53,28 @@ pub(crate) fn serve(mut port: File) -> io::Result<u8> {
             [b"write", path, content] => {
                 let written =
                     OpenOptions::new().write(true).open(path_of(path)).and_then(|mut file| file.write(content));
-                send(&mut port, &[written.map_or_else(|error| error.raw_os_error().unwrap_or(5) as u8, |_| 0)])?;
+                send(&mut port, &[written.map_or_else(|error| errno(&error), |_| 0)])?;
             }
             [b"put", path, content] => {
                 let written = fs::write(path_of(path), content);
-                send(&mut port, &[written.map_or_else(|error| error.raw_os_error().unwrap_or(5) as u8, |()| 0)])?;
+                send(&mut port, &[written.map_or_else(|error| errno(&error), |()| 0)])?;
             }
             [b"get", path] => send(&mut port, &fs::read(path_of(path)).unwrap_or_default())?,
+            [b"read", path] => {
+                let read = fs::read(path_of(path));
+                send(
+                    &mut port,
+                    &read.map_or_else(|error| vec![errno(&error)], |bytes| [&[0], bytes.as_slice()].concat()),
+                )?;
+            }
             [b"remove", path] => {
                 // What is not there cannot be removed.
                 let removed = fs::remove_file(path_of(path));
                 send(&mut port, &[u8::from(removed.is_ok())])?;
+            }
+            [b"mode", path] => {
+                let mode = fs::symlink_metadata(path_of(path)).map(|found| found.permissions().mode());
+                send(&mut port, &mode.map_or(vec![], |mode| mode.to_be_bytes().to_vec()))?;
             }
             [b"has", path] => send(&mut port, &[u8::from(path_of(path).exists())])?,
             _ => return Err(io::Error::other("a question that nobody knows")),
@@ -86,6 +97,11 @@ fn run(limit: u64, stdin: &[u8], rest: &[&[u8]]) -> io::Result<program::Done> {
     }
     let words: Vec<_> = rest[2 * count..].iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     Ok(program::run(&words, stdin.to_vec(), Duration::from_millis(limit)))
+}
+
+/// 5 (EIO) for an error that is not the system's.
+fn errno(error: &io::Error) -> u8 {
+    error.raw_os_error().and_then(|errno| u8::try_from(errno).ok()).unwrap_or(5)
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {

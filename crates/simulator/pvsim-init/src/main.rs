@@ -9,9 +9,11 @@
 //!
 //! The line is the virtio port `pvsim`. Frames go both ways: u32 length, then that many bytes; a question's are parts,
 //! each u32 length and content. `run`: milliseconds (u64), standard input, number of files (u64), path and content of
-//! each, the words of the command. Answer: status (1 byte, none when its time was over), milliseconds (u64), standard
-//! output, standard error. `write` (to a file that is there), `put`: path, content;
-//! answer: an errno, 0 for none. `get`: path; answer: the content. `remove`, `has`: path; answer: 0 or 1.
+//! each, the words of the command. Answer: status (1 byte, none when its time was over), milliseconds (u64 each: by
+//! the clock, user time, system time), standard output, standard error. `write` (to a file that is there), `put`: path, content;
+//! answer: an errno, 0 for none. `get`: path; answer: the content. `remove`, `has`: path; answer: 0 or 1. `mode`: path;
+//! answer: its type and permissions (u32), nothing if it is not there.
+//! `read`: path; answer: an errno (1 byte), then the content.
 //! `off`: status (1 byte); no answer.
 //!
 //! The last line on the console is `pvsim: exit status N`. Then the machine is switched off.

@@ -1,5 +1,6 @@
 //! Programs that are run.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +12,8 @@ pub(crate) struct Done {
     /// `None` when its time was over.
     pub(crate) status: Option<u8>,
     pub(crate) took: Duration,
+    pub(crate) user_ms: u64,
+    pub(crate) system_ms: u64,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
 }
@@ -37,13 +40,21 @@ pub(crate) fn on_console(words: &[String]) -> io::Result<u8> {
 
 /// Runs a program and takes what it prints.
 pub(crate) fn run(words: &[String], stdin: Vec<u8>, limit: Duration) -> Done {
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), cpu_ms());
     let spawned = command(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) => {
             let text = format!("cannot start '{}': {error}\n", words.first().map_or("", String::as_str));
-            return Done { status: Some(127), took: began.elapsed(), stdout: vec![], stderr: text.into_bytes() };
+            let took = began.elapsed();
+            return Done {
+                status: Some(127),
+                took,
+                user_ms: 0,
+                system_ms: 0,
+                stdout: vec![],
+                stderr: text.into_bytes(),
+            };
         }
     };
     if let Some(mut input) = child.stdin.take() {
@@ -58,7 +69,17 @@ pub(crate) fn run(words: &[String], stdin: Vec<u8>, limit: Duration) -> Done {
         Some(_) => thread.join().unwrap_or_default(),
         None => vec![],
     });
-    Done { status, took, stdout, stderr }
+    let [user_ms, system_ms] = [0, 1].map(|which: usize| cpu_ms()[which].saturating_sub(before[which]));
+    Done { status, took, user_ms, system_ms, stdout, stderr }
+}
+
+/// CPU time of all children that have ended, in user mode and in the kernel: fields 16 and 17 of proc_pid_stat(5), in
+/// hundredths of a second.
+fn cpu_ms() -> [u64; 2] {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').skip(13);
+    let mut time = || fields.next().and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or_default() * 10;
+    [time(), time()]
 }
 
 fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {

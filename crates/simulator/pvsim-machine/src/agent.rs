@@ -35,6 +35,10 @@ pub struct Done {
     pub stderr: Vec<u8>,
     /// How long it ran, by the guest's clock.
     pub took: Duration,
+    /// CPU time that it and its children had, in user mode.
+    pub user: Duration,
+    /// And in the kernel.
+    pub system: Duration,
 }
 
 /// The guest's agent.
@@ -71,15 +75,18 @@ impl Agent {
         self.send(&parts)?;
         let answer = self.receive()?;
         let parts = split(&answer).ok_or_else(|| Error::Agent("its answer is cut".into()))?;
-        let [status, took, stdout, stderr] = parts.as_slice() else {
+        let [status, times, stdout, stderr] = parts.as_slice() else {
             return Err(Error::Agent(format!("its answer has {} parts, expected 4", parts.len())));
         };
-        let took = took.iter().fold(0, |took, byte| took << 8 | u64::from(*byte));
+        let mut times = times.chunks(8).map(|time| time.iter().fold(0, |time, byte| time << 8 | u64::from(*byte)));
+        let mut time = || Duration::from_millis(times.next().unwrap_or_default());
         Ok(Done {
             status: status.first().copied(),
             stdout: stdout.clone(),
             stderr: stderr.clone(),
-            took: Duration::from_millis(took),
+            took: time(),
+            user: time(),
+            system: time(),
         })
     }
 
@@ -88,9 +95,9 @@ impl Agent {
     /// # Errors
     /// [`Error::Agent`].
     pub fn write(&mut self, path: &str, content: &[u8]) -> Result<(), Error> {
-        match self.short(&[b"write".to_vec(), path.as_bytes().to_vec(), content.to_vec()])? {
-            0 => Ok(()),
-            errno => Err(Error::Agent(format!("cannot write to {path}: errno {errno}"))),
+        match self.try_write(path, content)? {
+            None => Ok(()),
+            Some(errno) => Err(Error::Agent(format!("cannot write to {path}: errno {errno}"))),
         }
     }
 
@@ -114,6 +121,20 @@ impl Agent {
         self.receive()
     }
 
+    /// What a file holds, or the errno of reading it.
+    ///
+    /// # Errors
+    /// [`Error::Agent`].
+    pub fn try_read(&mut self, path: &str) -> Result<Result<Vec<u8>, u8>, Error> {
+        self.send(&[b"read".to_vec(), path.as_bytes().to_vec()])?;
+        let mut answer = self.receive()?;
+        match answer.first().copied() {
+            Some(0) => Ok(Ok(answer.split_off(1))),
+            Some(errno) => Ok(Err(errno)),
+            None => Err(Error::Agent("its answer is empty".into())),
+        }
+    }
+
     /// Removes a file, if it is there.
     ///
     /// # Errors
@@ -128,6 +149,28 @@ impl Agent {
     /// [`Error::Agent`].
     pub fn has(&mut self, path: &str) -> Result<bool, Error> {
         Ok(self.short(&[b"has".to_vec(), path.as_bytes().to_vec()])? != 0)
+    }
+
+    /// Type and permissions of a file (`st_mode`), if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Agent`].
+    pub fn mode(&mut self, path: &str) -> Result<Option<u32>, Error> {
+        self.send(&[b"mode".to_vec(), path.as_bytes().to_vec()])?;
+        match self.receive()?.as_slice() {
+            [] => Ok(None),
+            [a, b, c, d] => Ok(Some(u32::from_be_bytes([*a, *b, *c, *d]))),
+            other => Err(Error::Agent(format!("its answer has {} bytes, expected 4 or none", other.len()))),
+        }
+    }
+
+    /// Writes to a file that is there, as [`Self::write`] does, and gives the errno of an attempt that failed.
+    ///
+    /// # Errors
+    /// [`Error::Agent`].
+    pub fn try_write(&mut self, path: &str, content: &[u8]) -> Result<Option<u8>, Error> {
+        let errno = self.short(&[b"write".to_vec(), path.as_bytes().to_vec(), content.to_vec()])?;
+        Ok((errno != 0).then_some(errno))
     }
 
     /// A question whose answer is one byte.
@@ -195,13 +238,15 @@ mod tests {
         let other = thread::spawn(move || {
             let mut other = Agent::new(theirs);
             let asked = split(&other.receive().unwrap()).unwrap();
-            other.send(&[vec![3], 1234_u64.to_be_bytes().to_vec(), b"out".to_vec(), vec![]]).unwrap();
+            let times = [1234_u64, 5, 6].map(u64::to_be_bytes).concat();
+            other.send(&[vec![3], times, b"out".to_vec(), vec![]]).unwrap();
             asked
         });
         let job = Job { command: vec!["/bin/a".into(), "b".into()], limit_ms: 5, ..Job::default() };
         let done = Agent::new(ours).run(&job).unwrap();
         assert_eq!(done.status, Some(3));
-        assert_eq!((done.stdout.as_slice(), done.took.as_millis()), (b"out".as_slice(), 1234));
+        assert_eq!(done.stdout, b"out");
+        assert_eq!([done.took, done.user, done.system].map(|time| time.as_millis()), [1234, 5, 6]);
         let asked = other.join().unwrap();
         assert_eq!(asked[0], b"run");
         assert_eq!(asked[4..], [b"/bin/a".to_vec(), b"b".to_vec()]);

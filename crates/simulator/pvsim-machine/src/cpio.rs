@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 
 const FOLDER: u32 = 0o040_755;
 const FILE: u32 = 0o100_000;
+const LINK: u32 = 0o120_777;
 
 /// An archive in the making.
 #[derive(Debug, Default)]
@@ -19,11 +20,20 @@ pub(crate) struct Archive {
 impl Archive {
     /// Adds a file at an absolute path, with the folders above it.
     pub(crate) fn file(&mut self, path: &Path, permissions: u32, content: &[u8]) {
+        self.below_folders(path, FILE | permissions & 0o777, content);
+    }
+
+    /// Adds a symbolic link at an absolute path to another one, with the folders above it.
+    pub(crate) fn link(&mut self, path: &Path, to: &Path) {
+        self.below_folders(path, LINK, to.as_os_str().as_encoded_bytes());
+    }
+
+    fn below_folders(&mut self, path: &Path, mode: u32, content: &[u8]) {
         let name = name(path);
         for (at, _) in name.match_indices('/') {
             self.folder(&name[..at]);
         }
-        self.entry(&name, FILE | permissions & 0o777, content);
+        self.entry(&name, mode, content);
     }
 
     /// Adds an empty folder.
@@ -79,10 +89,11 @@ mod tests {
         let mut archive = Archive::default();
         archive.file(Path::new("/bin/../usr/bin/tool"), 0o755, b"content");
         archive.file(Path::new("/usr/bin/other"), 0o644, b"");
+        archive.link(Path::new("/usr/bin/third"), Path::new("/usr/bin/tool"));
         let bytes = archive.finish();
         assert_eq!(bytes.len() % 4, 0);
         let text = String::from_utf8_lossy(&bytes);
-        let names = ["usr\0", "usr/bin\0", "usr/bin/tool\0", "usr/bin/other\0", "TRAILER!!!\0"];
+        let names = ["usr\0", "usr/bin\0", "usr/bin/tool\0", "usr/bin/other\0", "usr/bin/third\0", "TRAILER!!!\0"];
         let places: Vec<_> = names.iter().map(|name| text.find(name).unwrap()).collect();
         assert!(places.is_sorted(), "{places:?}");
         assert_eq!(text.matches("070701").count(), names.len());
@@ -91,6 +102,8 @@ mod tests {
         // The size of a file, and its content at a multiple of four.
         let tool = text.find("usr/bin/tool").unwrap() - 110;
         assert_eq!(&text[tool + 54..tool + 62], "00000007");
+        let link = text.find("usr/bin/third").unwrap() - 110;
+        assert_eq!(&text[link + 14..link + 22], "0000a1ff");
         let content = text.find("content").unwrap();
         assert_eq!(content % 4, 0);
     }

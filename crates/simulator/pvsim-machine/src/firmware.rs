@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn status_words_are_those_of_the_kernel() {
-        let status = ApStatus { response: 0x36, asynchronous: true, empty: true, replies_wait: false };
+        let status = ApStatus { response: 0x36, asynchronous: true, empty: true, ..ApStatus::default() };
         assert_eq!(status.word(), 0x8236_0000);
         assert_eq!(ApStatus { replies_wait: true, ..ApStatus::default() }.word(), 0x4000_0000);
     }

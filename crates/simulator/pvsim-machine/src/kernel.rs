@@ -37,8 +37,8 @@ pub(crate) enum Step {
     Decompressing,
     /// The kernel has begun.
     Entered,
-    /// The kernel is on its own.
-    Ready,
+    /// The kernel is on its own, with its lowcore at this absolute address.
+    Ready(u64),
 }
 
 impl Kernel {
@@ -87,9 +87,10 @@ impl Kernel {
             if let [_, _, high, low] = instruction[..] {
                 let operand = cpu.operand(u16::from_be_bytes([high, low]));
                 let prefix = cpu.read(operand, 4)?.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
-                if trap::lead_away_in(memory, u64::from(prefix.unwrap_or(0) & PREFIX))? {
+                let lowcore = u64::from(prefix.unwrap_or(0) & PREFIX);
+                if trap::lead_away_in(memory, lowcore)? {
                     self.spx.clear();
-                    return Ok(Step::Ready);
+                    return Ok(Step::Ready(lowcore));
                 }
             }
             cpu.step_over_breakpoint()?;

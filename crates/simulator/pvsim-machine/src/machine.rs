@@ -24,7 +24,8 @@ pub struct Machine {
 enum Stage {
     Loading(Loader),
     Starting(Kernel),
-    Running,
+    /// With the kernel's lowcore at this absolute address.
+    Running(u64),
 }
 
 /// Why a machine does not run any more.
@@ -105,8 +106,14 @@ impl Machine {
         self.counts.stops += 1;
         let Qemu { gdb, memory, .. } = &mut self.qemu;
         let mut cpu = Cpu::new(gdb)?;
-        if cpu.address() == trap::POINT && !matches!(self.stage, Stage::Loading(_)) {
-            match trap::stopped(&mut cpu, firmware)? {
+        // Until a kernel has its own lowcore, that at 0 is in use.
+        let lowcore = match self.stage {
+            Stage::Loading(_) => None,
+            Stage::Starting(_) => Some(0),
+            Stage::Running(lowcore) => Some(lowcore),
+        };
+        if let (trap::POINT, Some(lowcore)) = (cpu.address(), lowcore) {
+            match trap::stopped(&mut cpu, memory, lowcore, firmware)? {
                 Some(instruction) => *self.counts.instructions.entry(instruction).or_default() += 1,
                 None => self.counts.others += 1,
             }
@@ -115,10 +122,10 @@ impl Machine {
         let before: Vec<u64> = match &self.stage {
             Stage::Loading(loader) => loader.points().collect(),
             Stage::Starting(kernel) => kernel.points().collect(),
-            Stage::Running => vec![],
+            Stage::Running(_) => vec![],
         };
         let after: Vec<u64> = match &mut self.stage {
-            Stage::Running => return Err(Error::Stopped(cpu.address())),
+            Stage::Running(_) => return Err(Error::Stopped(cpu.address())),
             Stage::Loading(loader) => match loader.stopped(&mut cpu, memory, firmware)? {
                 loader::Step::Loading => return cpu.write_back(),
                 loader::Step::Refused(refused) => {
@@ -136,10 +143,10 @@ impl Machine {
             Stage::Starting(kernel) => match kernel.stopped(&mut cpu, memory, firmware.has_ap())? {
                 kernel::Step::Decompressing => return cpu.write_back(),
                 kernel::Step::Entered => kernel.points().collect(),
-                kernel::Step::Ready => {
+                kernel::Step::Ready(lowcore) => {
                     self.counts.kernel = true;
                     // The instruction itself is still to be carried out, with no breakpoint at it any more.
-                    self.stage = Stage::Running;
+                    self.stage = Stage::Running(lowcore);
                     vec![]
                 }
             },

@@ -49,9 +49,16 @@ impl Ramdisk {
             let name = module.file_name().ok_or_else(|| not_a_file(module))?;
             files.insert(Path::new(MODULES).join(name), module.clone());
         }
+        // A program with many names is there once: the kernel has to unpack all of this.
+        let mut there: BTreeMap<&PathBuf, &PathBuf> = BTreeMap::new();
         for (guest, here) in &files {
+            if let Some(first) = there.get(here) {
+                archive.link(guest, first);
+                continue;
+            }
             let (content, permissions) = read(here)?;
             archive.file(guest, permissions, &content);
+            there.insert(here, guest);
         }
         for (guest, content) in &self.files {
             archive.file(guest, 0o644, content);

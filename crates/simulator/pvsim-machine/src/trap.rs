@@ -71,10 +71,16 @@ pub(crate) fn lead_away_in(memory: &GuestMemory, lowcore: u64) -> Result<bool, E
 }
 
 /// Does what the kernel asks for by the instruction that made it stop, or lets its own handler have it. Gives the
-/// first half of the instruction if it was ours.
-pub(crate) fn stopped(cpu: &mut Cpu<'_>, firmware: &mut impl Firmware) -> Result<Option<u16>, Error> {
-    let [_, length, code_high, code_low]: [u8; 4] = cpu.read_real(0x8c)?;
-    let old: [u8; 16] = cpu.read_real(OLD_PSW)?;
+/// first half of the instruction if it was ours. The lowcore, by its absolute address, is read in the mapped memory: a
+/// packet to the emulator and its answer take longer than all else here.
+pub(crate) fn stopped(
+    cpu: &mut Cpu<'_>,
+    memory: &GuestMemory,
+    lowcore: u64,
+    firmware: &mut impl Firmware,
+) -> Result<Option<u16>, Error> {
+    let [_, length, code_high, code_low]: [u8; 4] = read(memory, lowcore + 0x8c)?;
+    let old: [u8; 16] = read(memory, lowcore + OLD_PSW)?;
     let word = |at: usize| old[at..at + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
     // From here on memory is that of whoever was interrupted.
     cpu.set_psw(word(0), word(8));
@@ -94,10 +100,15 @@ pub(crate) fn stopped(cpu: &mut Cpu<'_>, firmware: &mut impl Firmware) -> Result
             }
         }
     }
-    let kernels: [u8; 16] = cpu.read_real(KERNELS_PSW)?;
+    let kernels: [u8; 16] = read(memory, lowcore + KERNELS_PSW)?;
     let word = |at: usize| kernels[at..at + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
     cpu.set_psw(word(0), word(8));
     Ok(None)
+}
+
+fn read<const N: usize>(memory: &GuestMemory, address: u64) -> Result<[u8; N], Error> {
+    let bytes = memory.read(address, N)?.and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or(Error::Image("the kernel's lowcore is not in memory"))
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@ mod image;
 use anyhow::Context;
 use clap::Args;
 use console::Console;
-use pvsim::{Below, Machine};
+use pvsim::{Booted, Machine};
 use pvsim_machine::{Agent, Counts, End, Hardware, Job};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// As timeout(1) has for a command whose time is over.
 const TIME_IS_OVER: u8 = 124;
@@ -80,14 +79,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 None => Some(image::ramdisk(&arguments.guest, &arguments.command)?),
             };
             let line = arguments.parmfile.as_deref().map(image::read).transpose()?;
-            Some(image::make(&machine, kernel, ramdisk.as_deref().unwrap_or_default(), line)?)
+            Some(image::make(&machine, kernel, ramdisk.as_deref(), line)?)
         }
     };
     let image = made.as_ref().map(|file| file.path()).or(arguments.image.as_deref()).context("which image?")?;
     let console = Console::new(arguments.append_console.as_deref(), true)?;
     let said = console.said();
     let hardware = Hardware { image: image.to_owned(), memory: arguments.guest.memory, agent: false };
-    let (end, counts) = boot(machine, &hardware, console, arguments.guest.seconds, |_| Ok(()))?.0;
+    let limit = Duration::from_secs(arguments.guest.seconds);
+    let Booted { end, counts, .. } = pvsim::boot(machine, &hardware, console, limit, |_| ())?;
     tell(arguments.guest.counts, &counts);
     ended(end, &counts, said.status(), &said.text())
 }
@@ -113,7 +113,7 @@ pub(crate) fn run_in_kernel(
     guest: &GuestArguments,
     program: &[String],
 ) -> anyhow::Result<ExitCode> {
-    let done = in_kernel(dir, kernel, guest, |agent| {
+    let done = in_kernel(dir, kernel, guest, |agent, _| {
         let command = program.to_vec();
         let limit_ms = guest.seconds * 1000;
         Ok(agent.run(&Job { command, limit_ms, ..Job::default() })?)
@@ -123,58 +123,33 @@ pub(crate) fn run_in_kernel(
     Ok(ExitCode::from(done.status.unwrap_or(TIME_IS_OVER)))
 }
 
-/// Boots a guest that takes commands, and does `work` with it.
+/// Boots a guest that takes commands, and does `work` with it and the release of its kernel.
 pub(crate) fn in_kernel<R: Send>(
     dir: &Path,
     kernel: &Path,
     guest: &GuestArguments,
-    work: impl FnOnce(&mut Agent) -> anyhow::Result<R> + Send,
+    work: impl FnOnce(&mut Agent, &str) -> anyhow::Result<R> + Send,
 ) -> anyhow::Result<R> {
     let machine = Machine::open(dir)?;
     let ramdisk = image::ramdisk(guest, &[])?;
-    let image = image::make(&machine, kernel, &ramdisk, None)?;
+    let image = image::make(&machine, kernel, Some(&ramdisk), None)?;
     let console = Console::new(None, false)?;
     let said = console.said();
     let hardware = Hardware { image: image.path().to_owned(), memory: guest.memory, agent: true };
-    let ((end, counts), result) = boot(machine, &hardware, console, guest.seconds, |agent| {
-        let agent = agent.context("the machine has no line to the guest")?;
-        agent.ready()?;
-        let result = work(agent)?;
+    let limit = Duration::from_secs(guest.seconds);
+    let Booted { end, counts, result } = pvsim::boot(machine, &hardware, console, limit, |agent| {
+        let mut agent = agent.context("the machine has no line to the guest")?;
+        let release = agent.ready()?;
+        let result = work(&mut agent, &release)?;
         agent.power_off(0)?;
         Ok(result)
     })?;
     tell(guest.counts, &counts);
+    let result: anyhow::Result<R> = result;
     result.with_context(|| match (end, counts.refused) {
         (End::Time, _) => format!("the guest's {} s are over; its console:\n{}", guest.seconds, said.text()),
         (_, Some(refused)) => refusal(refused),
         (End::Off, None) => format!("not all could be done in the guest; its console:\n{}", said.text()),
-    })
-}
-
-type Ended = (End, Counts);
-
-/// Starts the emulator and plays the firmware until the guest is off. Meanwhile `work` has the line to the guest, in
-/// another thread: the emulator ends with the thread that has started it.
-fn boot<R: Send>(
-    machine: Machine,
-    hardware: &Hardware,
-    console: Console,
-    seconds: u64,
-    work: impl FnOnce(Option<&mut Agent>) -> anyhow::Result<R> + Send,
-) -> anyhow::Result<(Ended, anyhow::Result<R>)> {
-    let mut below = Below::new(machine);
-    let mut running = pvsim_machine::Machine::start(hardware, console)?;
-    let until = Instant::now() + Duration::from_secs(seconds);
-    let mut agent = running.agent();
-    thread::scope(|scope| {
-        // Without its line the guest's agent switches off: whatever goes wrong there, the machine ends.
-        let working = scope.spawn(move || work(agent.as_mut()));
-        let end = running.run(&mut below, until);
-        let counts = running.counts().clone();
-        // The line ends with the emulator, and with that the work.
-        drop(running);
-        let result = working.join().map_err(|_| anyhow::anyhow!("what was to be done in the guest panicked"))?;
-        Ok(((end?, counts), result))
     })
 }
 

@@ -9,6 +9,9 @@ pub enum Error {
     /// The image of a new machine could not be made.
     #[error("cannot make the boot image: {0}")]
     Image(String),
+    /// The firmware refuses an image.
+    #[error("the image does not start")]
+    Refused(#[from] crate::unpack::Refused),
     /// The file does not hold the private key of a machine.
     #[error("is not an EC P-521 private key in PEM form")]
     NotAHostKey,

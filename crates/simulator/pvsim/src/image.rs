@@ -1,12 +1,8 @@
 //! SE headers and boot images for the simulated machine.
 //!
 //! The header is real: its encrypted part opens with a host's private key, and its tag binds the rest. The
-//! components behind it are random pages with [`image`], which identifies a guest but boots none, and a kernel with
-//! [`build`].
-
-mod bootable;
-
-pub use bootable::{BuildError, Parts, build};
+//! components behind it are random pages with [`image`], which identifies a guest but boots none. Images that boot are made
+//! by crate `seimage`.
 
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::derive::Deriver;
@@ -92,17 +88,6 @@ pub fn header<K: HasPublic>(
     plaintext_control_flags: u64,
     pages: u64,
 ) -> Result<Vec<u8>, ErrorStack> {
-    header_with_digests(host_keys, secrets, plaintext_control_flags, pages, &page_digests(pages)?)
-}
-
-/// As [`header`], for an image with these digests over its pages, their addresses and their tweaks.
-fn header_with_digests<K: HasPublic>(
-    host_keys: &[PKey<K>],
-    secrets: &HeaderSecrets,
-    plaintext_control_flags: u64,
-    pages: u64,
-    digests: &[[u8; 64]; 3],
-) -> Result<Vec<u8>, ErrorStack> {
     let customer = PKey::from_ec_key(EcKey::generate(&*p521()?)?)?;
     let mut protection_key = [0; 32];
     let mut iv = [0; 12];
@@ -121,7 +106,7 @@ fn header_with_digests<K: HasPublic>(
     header.extend(pages.to_be_bytes());
     header.extend(plaintext_control_flags.to_be_bytes());
     header.extend(coordinates(&customer)?);
-    for digest in digests {
+    for digest in page_digests(pages)? {
         header.extend(digest);
     }
     for host_key in host_keys {

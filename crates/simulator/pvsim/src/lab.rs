@@ -33,10 +33,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut guest = arguments.guest.clone();
     guest.add.push(arguments.tools.join("pvtools"));
     let work = folder.path().to_owned();
-    boot::in_kernel(&dir, &arguments.kernel, &guest, |agent| first_boot(agent, &dir, &work))?;
+    boot::in_kernel(&dir, &arguments.kernel, &guest, |agent, release| first_boot(agent, release, &dir, &work))?;
     say("\nThe guest is started again: a new CUID, an empty store, unbound queues\n")?;
     let before = Machine::open(&dir)?.guest()?.cuid;
-    boot::in_kernel(&dir, &arguments.kernel, &guest, |agent| {
+    boot::in_kernel(&dir, &arguments.kernel, &guest, |agent, _| {
         let mut lab = Lab { agent };
         lab.expect(&["pvsecret", "list"], 0, "Total number of secrets: 0")?;
         lab.expect(&["lszcrypt", "-V"], 0, "unbound")?;
@@ -51,8 +51,9 @@ fn inventory() -> String {
     format!("master_keys: {{A: {MASTER_KEY}3b773619640a1a75a9161cec00000001}}\nqueues: {{{}}}\n", queues.join(", "))
 }
 
-fn first_boot(agent: &mut Agent, dir: &Path, work: &Path) -> anyhow::Result<()> {
+fn first_boot(agent: &mut Agent, release: &str, dir: &Path, work: &Path) -> anyhow::Result<()> {
     let mut lab = Lab { agent };
+    say(&format!("Linux {release}\n"))?;
     lab.expect(&["pvinfo"], 0, "Secure Execution Guest")?;
     let host_key = dir.join("host.crt").display().to_string();
     let header = dir.join("se.hdr").display().to_string();
@@ -73,27 +74,14 @@ fn first_boot(agent: &mut Agent, dir: &Path, work: &Path) -> anyhow::Result<()> 
         let name = format!("lab {number}");
         let secret = file("secret");
         let _ = fs::remove_file(&secret);
-        outside(
-            work,
-            &[
-                "pvsecret",
-                "create",
-                "-k",
-                &host_key,
-                "--no-verify",
-                "--hdr",
-                &header,
-                "-o",
-                &secret,
-                "association",
-                &name,
-            ],
-        )?;
+        let made_for = ["-k", &host_key, "--no-verify", "--hdr", &header, "-o", &secret];
+        outside(work, &[&["pvsecret", "create"], &made_for[..], &["association", &name]].concat())?;
         lab.give("/tmp/secret", &fs::read(&secret)?)?;
         lab.expect(&["pvsecret", "add", "/tmp/secret"], 0, "Successfully added")?;
         config += &format!("- {{mode: EP11, name: lab {number}, mkvp: {MASTER_KEY}}}\n");
     }
     lab.expect(&["pvsecret", "list"], 0, "Total number of secrets: 12")?;
+    retrieve(&mut lab, release, &host_key, &header, work)?;
 
     say("\nCrypto: twelve EP11 queues\n")?;
     lab.expect(&["lszcrypt", "-V"], 0, "unbound")?;
@@ -110,6 +98,25 @@ fn first_boot(agent: &mut Agent, dir: &Path, work: &Path) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// A text for the guest alone: there and back.
+fn retrieve(lab: &mut Lab<'_>, release: &str, host_key: &str, header: &str, work: &Path) -> anyhow::Result<()> {
+    let file = |name: &str| work.join(name).display().to_string();
+    let (secret, text) = (file("retrievable"), file("text"));
+    fs::write(&text, "told to nobody else")?;
+    let made_for = ["-k", host_key, "--no-verify", "--hdr", header, "-o", &secret];
+    let kind = ["retrievable", "lab text", "--secret", &text, "--type", "plain"];
+    outside(work, &[&["pvsecret", "create"], &made_for[..], &kind].concat())?;
+    lab.give("/tmp/retrievable", &fs::read(&secret)?)?;
+    lab.expect(&["pvsecret", "add", "/tmp/retrievable"], 0, "Successfully added")?;
+    let retrieve = ["pvsecret", "retrieve", "--inform", "name", "lab text", "--outform", "bin"];
+    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+    if (numbers.next(), numbers.next()) < (Some(6), Some(13)) {
+        // Linux retrieves secrets since 6.13.
+        return lab.expect(&retrieve, 1, "error: ");
+    }
+    lab.expect(&retrieve, 0, "told to nobody else")
+}
+
 /// The guest, with somebody who watches.
 struct Lab<'a> {
     agent: &'a mut Agent,
@@ -122,7 +129,8 @@ impl Lab<'_> {
         say(&format!("guest# {}\n", words.join(" ")))?;
         let done = self.agent.run(&Job { command, limit_ms: 120_000, ..Job::default() })?;
         say(&String::from_utf8_lossy(&[done.stdout.as_slice(), &done.stderr].concat()))?;
-        say(&format!("       ({} ms)\n", done.took.as_millis()))?;
+        let [took, user, system] = [done.took, done.user, done.system].map(|time| time.as_millis());
+        say(&format!("       ({took} ms; of CPU {user} ms, in the kernel {system} ms)\n"))?;
         Ok(done)
     }
 

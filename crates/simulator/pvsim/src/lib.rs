@@ -17,6 +17,7 @@
 
 pub mod ap;
 mod below;
+mod booted;
 pub mod device;
 mod driver;
 mod error;
@@ -39,6 +40,7 @@ pub mod ultravisor;
 pub mod unpack;
 
 pub use below::Below;
+pub use booted::{Booted, boot};
 pub use error::Error;
 pub use fault::{Action, Fault};
 pub use front::Front;
@@ -46,6 +48,6 @@ pub use guest::{Guest, StoredSecret};
 pub use hexed::Hex;
 pub use host_key::{Coordinates, HostKey};
 pub use in_process::InProcess;
-pub use machine::{Kin, Machine};
+pub use machine::{Kin, Machine, Parts as ImageParts};
 pub use platform::{BootImage, Kernel, Platform, Settings};
 pub use show::Shown;

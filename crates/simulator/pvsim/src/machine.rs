@@ -24,6 +24,7 @@
 mod boot_image;
 mod init;
 
+pub use boot_image::Parts;
 pub use init::Kin;
 
 use crate::device::{IoctlAnswer, IoctlCall};
@@ -31,12 +32,14 @@ use crate::driver::{Accepted, Errno};
 use crate::fault::{self, Action, Fault};
 use crate::platform::{BootImage, Platform};
 use crate::ultravisor::Ultravisor;
-use crate::{Error, Guest, HostKey, image};
+use crate::{Error, Guest, HostKey, image, unpack};
 use nix::fcntl::{Flock, FlockArg};
+use openssl::x509::X509;
+use seimage::ImageKeys;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -137,16 +140,39 @@ impl Machine {
         Ok(guest)
     }
 
-    /// An image that boots on this machine, with the flags that the inventory asks for.
+    /// Starts another image: header opened, pages decrypted and compared as the firmware does, then as [`Machine::reboot`].
+    /// An image that is refused leaves everything as it is.
     ///
     /// # Errors
-    /// [`BuildError`](image::BuildError).
-    pub fn build_image(&self, parts: image::Parts<'_>) -> Result<Vec<u8>, image::BuildError> {
-        let mut secrets = image::HeaderSecrets::random()?;
-        secrets.secret_control_flags = self.platform.image.secrets.secret_control_flags;
-        secrets.cck = self.platform.image.secrets.cck;
-        let flags = if self.platform.image.dump_allowed { image::PCF_DUMP_ALLOWED } else { 0 };
-        image::build(parts, self.platform.host_key.private_key(), &mut secrets, flags)
+    /// [`Error::Refused`], [`Error::File`], [`Error::Content`], [`Error::OpenSsl`].
+    pub fn reboot_with(&mut self, image: &[u8]) -> Result<Guest, Error> {
+        let header = unpack::unpack(image, &self.platform.host_key)?.header;
+        self.platform.image = BootImage::open(&header, &self.platform.host_key)?;
+        let turn = self.turn()?;
+        let guest = Guest::boot(&self.platform, turn.guest()?.boot + 1)?;
+        replace(&self.folder, IMAGE, image)?;
+        replace(&self.folder, HEADER, &header)?;
+        replace(&self.folder, CCK, &self.platform.image.secrets.cck)?;
+        turn.save(GUEST, &guest)?;
+        self.reboot_bus(&turn)?;
+        Ok(guest)
+    }
+
+    /// Writes an image that boots on this machine, with the flags that the inventory asks for and the CCK that the
+    /// machine has.
+    ///
+    /// # Errors
+    /// [`Error::Image`], [`Error::File`], [`Error::OpenSsl`].
+    pub fn build_image(&self, parts: Parts<'_>, out: &mut (impl Write + Seek)) -> Result<(), Error> {
+        let secrets = &self.platform.image.secrets;
+        let mut keys = ImageKeys::random().map_err(|error| Error::Image(error.to_string()))?;
+        *keys.cck.expose_mut() = secrets.cck;
+        let flags = boot_image::Flags {
+            plaintext: if self.platform.image.dump_allowed { image::PCF_DUMP_ALLOWED } else { 0 },
+            secret: secrets.secret_control_flags,
+        };
+        let document = X509::from_pem(&read(&self.folder, HOST_KEY_DOCUMENT)?)?;
+        boot_image::create(parts, document, keys, flags, out).map(drop)
     }
 
     /// A real kernel starts from an image with this header, for which secure mode has been granted. The first guest of a

@@ -93,6 +93,9 @@ enum Command {
     Reboot {
         /// Folder of the machine
         dir: PathBuf,
+        /// Start this image from now on, if the firmware takes it
+        #[arg(long, value_name = "FILE")]
+        image: Option<PathBuf>,
     },
     /// Let something happen on the AP bus
     ///
@@ -199,7 +202,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Scenario(arguments) => return scenarios::run(&arguments),
         Command::Show { dir, format } => show(&dir, format),
-        Command::Reboot { dir } => Ok(Machine::open(&dir)?.reboot().map(drop)?),
+        Command::Reboot { dir, image } => reboot(&dir, image.as_deref()),
         Command::Ap { dir, event } => ap(&Machine::open(&dir)?, &event),
         Command::Fault(arguments) => fault(arguments),
         Command::Lab(arguments) => return lab::run(&arguments),
@@ -266,6 +269,14 @@ fn decode(request: &Path, host_key: &Path) -> anyhow::Result<()> {
     let key = HostKey::from_pem(&read(host_key)?).with_context(|| format!("'{}'", host_key.display()))?;
     let decoded = Request::open(&read(request)?, &key).with_context(|| format!("'{}'", request.display()))?;
     print(&decoded.to_yaml()?)
+}
+
+fn reboot(dir: &Path, image: Option<&Path>) -> anyhow::Result<()> {
+    let mut machine = Machine::open(dir)?;
+    let Some(path) = image else { return Ok(machine.reboot().map(drop)?) };
+    let image = std::fs::read(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    machine.reboot_with(&image).with_context(|| format!("cannot start '{}'", path.display()))?;
+    Ok(())
 }
 
 fn unpack(image: &Path, host_key: &Path) -> anyhow::Result<()> {

@@ -113,7 +113,7 @@ fn in_kernel(list: &List, rows: &[&Row], kernel: &Path, arguments: &Arguments) -
     Machine::init(&dir, Some("queues: {}"))?;
     let mut guest = (*arguments.guest).clone();
     guest.add.extend(arguments.tools.iter().map(|tools| tools.join("pvtools")));
-    let (good, left_out) = boot::in_kernel(&dir, kernel, &guest, |agent| {
+    let (good, left_out) = boot::in_kernel(&dir, kernel, &guest, |agent, _| {
         let machine = Machine::open(&dir)?;
         let (mut good, mut left_out) = (0, 0);
         for row in rows {

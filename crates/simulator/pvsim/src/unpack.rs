@@ -61,6 +61,8 @@ fn refused(command: u16, rc: u16, rrc: u16, reason: impl Into<String>) -> Refuse
 /// An image that starts.
 #[derive(Clone)]
 pub struct Unpacked {
+    /// The SE header as it stands in the image.
+    pub header: Vec<u8>,
     /// Address and plain pages of each component.
     pub components: Vec<(u64, Vec<u8>)>,
     /// What was in the header.
@@ -107,7 +109,7 @@ pub fn unpack(image: &[u8], host_key: &HostKey) -> Result<Unpacked, Refused> {
     let flags = set_header(header)?;
     let secrets = open(header, host_key)?;
     let components = decrypt(image, header, &components, &secrets, flags)?;
-    Ok(Unpacked { components, secrets, plaintext_control_flags: flags })
+    Ok(Unpacked { header: header.to_vec(), components, secrets, plaintext_control_flags: flags })
 }
 
 /// (prefix, address, length) of a component.

@@ -50,6 +50,34 @@ fn a_machine_is_made_shown_and_started_again() {
 }
 
 #[test]
+fn a_machine_starts_another_image_if_its_firmware_takes_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
+    succeeds(pvsim(folder, &["init", "m"]));
+    succeeds(pvsim(folder, &["init", "other"]));
+    std::fs::write(folder.join("guest"), "guest: {dump_allowed: false, cck_update: true}\n").unwrap();
+    succeeds(pvsim(folder, &["init", "again", "--machine", "m", "--inventory", "guest"]));
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let mut changed = read("again/se.img");
+    changed[0x15123] ^= 1;
+    std::fs::write(folder.join("changed"), changed).unwrap();
+    let files = ["guest.json", "se.img", "se.hdr", "cck.bin"];
+    let before = files.map(|name| read(&format!("m/{name}")));
+    for (image, reason) in [("other/se.img", "rc 0x0108, rrc 0x0005"), ("changed", "rc 0x0102, rrc 0x001b")] {
+        let output = pvsim(folder, &["reboot", "m", "--image", image]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains(reason), "{said}");
+        assert!(files.map(|name| read(&format!("m/{name}"))) == before, "a refused image changed something");
+    }
+    succeeds(pvsim(folder, &["reboot", "m", "--image", "again/se.img"]));
+    for name in &files[1..] {
+        assert!(read(&format!("m/{name}")) == read(&format!("again/{name}")), "{name}");
+    }
+    assert_eq!(json(folder)["guest"]["boot"], 2);
+    assert_eq!(json(folder)["guest"]["dump_allowed"], false);
+}
+
+#[test]
 fn a_fault_is_ordered_and_taken_back() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path();

@@ -110,15 +110,17 @@ pub(crate) fn of_queue(bus: &Bus, queue: &Queue, view: View) -> Vec<Entry> {
     entries
 }
 
-/// Whether reading this never ends: it asks a card that does not answer.
+/// Whether reading this never ends: it asks a card that does not answer. What is read by an instruction alone (`se_bind`,
+/// `se_associate`) answers, but on CCA queues, where guests with older kernels were seen to hang.
 pub(crate) fn hangs(bus: &Bus, target: Option<Target>, name: &str) -> bool {
-    let card = match target {
+    let (card, cca) = match target {
         None => return false,
-        Some(Target::Card(card)) => card,
-        Some(Target::Queue(queue)) => queue.card,
+        Some(Target::Card(card)) => (card, false),
+        Some(Target::Queue(id)) => (id.card, bus.queues.get(&id).is_some_and(|queue| queue.mode == Mode::Cca)),
     };
-    let asks = ["serialnr", "API_ordinalnr", "FW_version", "op_modes", "mkvps", "se_bind", "se_associate"];
-    bus.cards.get(&card).is_some_and(|card| card.hangs) && asks.contains(&name)
+    let asks = ["serialnr", "API_ordinalnr", "FW_version", "op_modes", "mkvps"].contains(&name)
+        || cca && ["se_bind", "se_associate"].contains(&name);
+    asks && bus.cards.get(&card).is_some_and(|card| card.hangs)
 }
 
 /// The text of an attribute that is there. Some reads count as requests to the card.

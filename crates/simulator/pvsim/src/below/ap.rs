@@ -87,7 +87,7 @@ fn id(apqn: u16) -> QueueId {
 
 fn status(response: u8) -> ApAnswer {
     let asynchronous = response == ASSOCIATION_FAILED;
-    ApAnswer { status: ApStatus { response, asynchronous, empty: true, replies_wait: false }, data: ApData::Nothing }
+    ApAnswer { status: ApStatus { response, asynchronous, empty: true, ..ApStatus::default() }, data: ApData::Nothing }
 }
 
 /// What the hardware says of a queue before anything else.

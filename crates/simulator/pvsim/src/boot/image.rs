@@ -2,11 +2,9 @@
 
 use super::GuestArguments;
 use anyhow::Context;
-use pvsim::Machine;
-use pvsim::image::Parts;
+use pvsim::{ImageParts, Machine};
 use pvsim_machine::Ramdisk;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -22,20 +20,17 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 pub(super) fn make(
     machine: &Machine,
     kernel: &Path,
-    ramdisk: &[u8],
+    ramdisk: Option<&[u8]>,
     command_line: Option<Vec<u8>>,
 ) -> anyhow::Result<NamedTempFile> {
     let mut command_line = command_line.unwrap_or_else(|| COMMAND_LINE.to_vec());
     while command_line.ends_with(b"\n") {
         command_line.pop();
     }
-    let content = read(kernel)?;
-    let parts = Parts { kernel: &content, ramdisk, command_line: &command_line };
-    let image =
-        machine.build_image(parts).with_context(|| format!("cannot make an image of '{}'", kernel.display()))?;
-    let mut file =
-        tempfile::Builder::new().prefix("pvsim-").suffix(".img").tempfile().context("cannot make an image")?;
-    file.write_all(&image).context("cannot write the image")?;
+    let parts = ImageParts { kernel: &read(kernel)?, ramdisk, command_line: &command_line };
+    let file = tempfile::Builder::new().prefix("pvsim-").suffix(".img").tempfile().context("cannot make an image")?;
+    let made = machine.build_image(parts, &mut file.as_file());
+    made.with_context(|| format!("cannot make an image of '{}'", kernel.display()))?;
     Ok(file)
 }
 

@@ -1,4 +1,4 @@
-//! The image that a new machine starts: made by the product's builder, in the role of the image's owner.
+//! Images for the machine's host key: made by the product's builder, in the role of the image's owner.
 
 use crate::image::{PCF_DUMP_ALLOWED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE};
 use crate::platform::Settings;
@@ -6,8 +6,8 @@ use crate::{Error, HostKey};
 use hostkey::HostKeyDocument;
 use openssl::rand::rand_bytes;
 use openssl::x509::X509;
-use seimage::{Component, ImageKeys, Loader, Recipe};
-use std::io::Cursor;
+use seimage::{Component, Created, ImageKeys, Loader, Recipe, check_kernel};
+use std::io::{Cursor, Seek, Write};
 use zeroize::Zeroizing;
 
 /// The smallest kernel that a loader takes, with its entry and the limit of its command line.
@@ -15,11 +15,65 @@ const KERNEL: usize = 0x10440;
 const ENTRY: usize = 0x10008;
 const COMMAND_LINE_LIMIT: usize = 0x10430;
 
-/// Image, and the header in it.
+/// What an image is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The kernel's raw image.
+    pub kernel: &'a [u8],
+    /// The ramdisk.
+    pub ramdisk: Option<&'a [u8]>,
+    /// The command line, without NUL.
+    pub command_line: &'a [u8],
+}
+
+/// The flags of a header.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flags {
+    pub(super) plaintext: u64,
+    pub(super) secret: u64,
+}
+
+impl Flags {
+    /// Those that an inventory asks for.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let flag = |on: bool, flag: u64| if on { flag } else { 0 };
+        Self {
+            plaintext: flag(settings.dump_allowed, PCF_DUMP_ALLOWED),
+            secret: flag(settings.cck_extension_secret, SCF_CCK_EXTENSION_SECRET)
+                | flag(settings.cck_update, SCF_CCK_UPDATE),
+        }
+    }
+}
+
+/// Writes an image that the machine with this host-key document boots.
+pub(super) fn create(
+    parts: Parts<'_>,
+    document: X509,
+    keys: ImageKeys,
+    flags: Flags,
+    out: &mut (impl Write + Seek),
+) -> Result<Created, Error> {
+    let failed = |error: seimage::Error| Error::Image(error.to_string());
+    let facts = check_kernel(parts.kernel).map_err(|error| Error::Image(format!("the kernel {error}")))?;
+    facts.check_command_line(parts.command_line.len() as u64 + 1).map_err(failed)?;
+    let document = HostKeyDocument::from_certificate(document).map_err(|error| Error::Image(error.to_string()))?;
+    let recipe = Recipe {
+        loader: &Loader::own(),
+        host_keys: &[document.trust_unverified()],
+        keys,
+        plaintext_control_flags: sehdr::pcf::DEFAULT | flags.plaintext,
+        secret_control_flags: flags.secret,
+        psw_address: None,
+        kernel: Component::new(parts.kernel),
+        ramdisk: parts.ramdisk.map(Component::new),
+        command_line: Some(Zeroizing::new(parts.command_line.to_vec())),
+    };
+    seimage::create(recipe, out, &mut |_| ()).map_err(failed)
+}
+
+/// The image that a new machine starts, and the header in it.
 pub(super) fn make(document: &X509, settings: &Settings, host_key: &HostKey) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    let document =
-        HostKeyDocument::from_certificate(document.clone()).map_err(|error| Error::Image(error.to_string()))?;
-    debug_assert_eq!(*document.hash().as_bytes(), host_key.hash());
+    debug_assert_eq!(crate::image::host_key_hash(&document.public_key()?).ok(), Some(host_key.hash()));
     let mut kernel = vec![0; KERNEL];
     rand_bytes(&mut kernel)?;
     // No code: it boots nothing, and says so to whoever looks.
@@ -28,28 +82,10 @@ pub(super) fn make(document: &X509, settings: &Settings, host_key: &HostKey) -> 
             place.copy_from_slice(part);
         }
     }
-    let plain = if settings.dump_allowed { PCF_DUMP_ALLOWED } else { 0 };
-    let mut secret = 0;
-    if settings.cck_extension_secret {
-        secret |= SCF_CCK_EXTENSION_SECRET;
-    }
-    if settings.cck_update {
-        secret |= SCF_CCK_UPDATE;
-    }
-    let failed = |error: seimage::Error| Error::Image(error.to_string());
-    let recipe = Recipe {
-        loader: &Loader::own(),
-        host_keys: &[document.trust_unverified()],
-        keys: ImageKeys::random().map_err(failed)?,
-        plaintext_control_flags: sehdr::pcf::DEFAULT | plain,
-        secret_control_flags: secret,
-        psw_address: None,
-        kernel: Component::new(kernel.as_slice()),
-        ramdisk: None,
-        command_line: Some(Zeroizing::new(b"simulated".to_vec())),
-    };
+    let parts = Parts { kernel: &kernel, ramdisk: None, command_line: b"simulated" };
+    let keys = ImageKeys::random().map_err(|error| Error::Image(error.to_string()))?;
     let mut out = Cursor::new(Vec::new());
-    let created = seimage::create(recipe, &mut out, &mut |_| ()).map_err(failed)?;
+    let created = create(parts, document.clone(), keys, Flags::of(settings), &mut out)?;
     let image = out.into_inner();
     let start = usize::try_from(created.header).unwrap_or_default();
     let size = usize::try_from(created.header_size).unwrap_or_default();

@@ -77,7 +77,7 @@ impl Refusal {
         (Self::AttestTampered, 0x010c, 2),
         (Self::AttestMeasurementArea, 0x010d, 0),
         (Self::AttestAdditionalArea, 0x010e, 0),
-        (Self::RetrieveBuffer, 0x0009, 0),
+        (Self::RetrieveBuffer, 0x0109, 0),
         (Self::RetrieveEmpty, 0x010f, 0),
         (Self::RetrieveIndex, 0x0110, 0),
         (Self::RetrieveKind, 0x0111, 0),
