@@ -100,7 +100,6 @@ pub(super) struct Server {
     #[cfg_attr(not(feature = "network"), expect(dead_code, reason = "never made without network code"))]
     token: Token,
     /// What the server has taken.
-    #[cfg_attr(not(feature = "network"), expect(dead_code, reason = "never made without network code"))]
     sent: Vec<String>,
     #[cfg(feature = "network")]
     client: crate::shared::http::Client,

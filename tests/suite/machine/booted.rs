@@ -45,8 +45,11 @@ impl Kernel {
     ) -> R {
         // Where a machine has the image that its guest was started from.
         let image = machine.folder().join("se.img");
-        let parts = ImageParts { kernel: &self.image, ramdisk: Some(&self.ramdisk), command_line: COMMAND_LINE };
-        machine.build_image(parts, &mut fs::File::create(&image).unwrap()).unwrap();
+        // A guest that starts again has the same image: requests are bound to its header.
+        if fs::File::create_new(machine.folder().join("is-of-a-kernel")).is_ok() {
+            let parts = ImageParts { kernel: &self.image, ramdisk: Some(&self.ramdisk), command_line: COMMAND_LINE };
+            machine.build_image(parts, &mut fs::File::create(&image).unwrap()).unwrap();
+        }
         let hardware = Hardware { image, memory: 1024, agent: true };
         let console = Console::default();
         let said = console.clone();
