@@ -272,7 +272,10 @@ impl Stage {
         let steps: Vec<_> = scenario.steps[from..].iter().take_while(|step| !step.reboot).collect();
         for (number, step) in steps.iter().enumerate() {
             let place = format!("{} step {}", scenario.id, from + number + 1);
-            let retrieves = step.run.as_ref().is_some_and(|words| words.iter().any(|word| word.starts_with("retr")));
+            let retrieves = step
+                .run
+                .as_ref()
+                .is_some_and(|words| words.iter().any(|word| ["retrieve", "retr"].contains(&word.as_str())));
             if retrieves && !self.kernel.as_ref().unwrap().retrieves {
                 left_out(format!("{place}: this kernel retrieves no secrets"));
             } else {
