@@ -17,6 +17,8 @@ git ls-files -z | xargs -0 tar -c --ignore-failed-read | tar -x -C "$root/home/d
 for program in python3 openssl git curl; do
     [ ! -e "$root/usr/bin/$program" ] || fail "the clean Debian has $program"
 done
+# As every installed Debian has it; debootstrap makes none.
+echo '127.0.0.1 localhost' > "$root/etc/hosts"
 chown -R 1000:1000 "$root/home/dev"
 cat > "$root/test" << 'END'
 cd ~/pvtools
