@@ -70,7 +70,7 @@ for name in $(pvtools --list | grep -e ^pv -e genprotimg); do
     expect '*Usage:*' "$name --help" "$name" --help
 done
 head -c 32 /dev/zero > /tmp/key
-(head -c 65544 /dev/zero; echo S390EP; cat /tmp/key) > /tmp/kernel
+(head -c 65544 /dev/zero; echo S390EP; head -c 100000 /dev/zero) > /tmp/kernel
 expect '*host-key document*' 'genprotimg asks for a host key' genprotimg -k /tmp/key -i /tmp/kernel -o /tmp/image --no-verify
 rm /tmp/key /tmp/kernel
 expect stand-in 'the diverted program still runs' pvextract-hdr.s390-tools
