@@ -21,11 +21,11 @@ pub(crate) fn run<T: CommandFactory + FromArgMatches>(
 ) -> Result<Outcome, Failure> {
     let command = T::command();
     // Help shows the tool's name, not the path it was installed at.
-    let args = std::iter::once(OsString::from(command.get_name())).chain(args.iter().skip(1).cloned());
-    let given: Vec<_> = args.clone().collect();
-    let error = match command.try_get_matches_from(args).and_then(|matches| T::from_arg_matches(&matches)) {
+    let args: Vec<_> =
+        std::iter::once(OsString::from(command.get_name())).chain(args.iter().skip(1).cloned()).collect();
+    let error = match command.try_get_matches_from(&args).and_then(|matches| T::from_arg_matches(&matches)) {
         Ok(parsed) => return run(parsed, system),
-        Err(error) => quoting_fit_text(error, T::command(), &given),
+        Err(error) => quoting_fit_text(error, T::command(), &args),
     };
     let text = error.render().to_string();
     match error.kind() {

@@ -43,9 +43,15 @@ fn cannot_read(path: &Path, what: &str) -> String {
 fn read_from(source: impl Read, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     // Room for everything from the start: a growing buffer would leave copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(1 << 16) + 1));
-    source.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() <= limit, "it is larger than {limit} bytes");
+    read_within(source, limit, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Appends all of `source`, `limit` bytes at most, to `bytes`. Wiping them, if they are a secret, is for the caller.
+pub(crate) fn read_within(source: impl Read, limit: usize, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
+    source.take(limit as u64 + 1).read_to_end(bytes)?;
+    ensure!(bytes.len() <= limit, "it is larger than {limit} bytes");
+    Ok(())
 }
 
 /// A file in which one can search, or as much of a pipe as is looked at.

@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow, bail};
 use hostkey::{CertificateFile, Error, Evidence, HostKeyDocument, Roots, Sourced};
 use nix::fcntl::OFlag;
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,10 +62,7 @@ fn load_certificates(path: &Path, what: &str, limit: usize) -> anyhow::Result<Ce
     let file = input::open(path, what)?;
     let size = file.metadata().map_or(0, |found| found.len());
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(limit).min(limit) + 1);
-    file.take(limit as u64 + 1).read_to_end(&mut bytes).with_context(cannot)?;
-    if bytes.len() > limit {
-        return Err(anyhow!("it is larger than {limit} bytes").context(cannot()));
-    }
+    input::read_within(file, limit, &mut bytes).with_context(cannot)?;
     let file = CertificateFile::parse(&bytes).map_err(|error| unusable(path, &format!("{what} file"), error))?;
     // Never freed: entry by entry, that takes a fourth as long as parsing, at the end of a process that ends anyway.
     file.crls.iter().for_each(|crl| std::mem::forget(Arc::clone(crl)));
@@ -84,10 +81,7 @@ fn load_system_roots(path: &Path) -> anyhow::Result<Option<CertificateFile>> {
         return Err(anyhow!("expected a regular file").context(cannot()));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_CRL_FILE as u64 + 1).read_to_end(&mut bytes).with_context(cannot)?;
-    if bytes.len() > MAX_CRL_FILE {
-        return Err(anyhow!("it is larger than {MAX_CRL_FILE} bytes").context(cannot()));
-    }
+    input::read_within(file, MAX_CRL_FILE, &mut bytes).with_context(cannot)?;
     Ok(CertificateFile::parse(&bytes).ok())
 }
 

@@ -1,5 +1,6 @@
 //! The folder of a set of requests, which a hostile host may have filled.
 
+use crate::shared::input;
 use anyhow::{Context, bail, ensure};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -98,7 +99,6 @@ impl Folder {
 
 fn whole(file: &mut File, limit: usize) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() <= limit, "it is larger than {limit} bytes");
+    input::read_within(file, limit, &mut bytes)?;
     Ok(bytes)
 }

@@ -208,7 +208,7 @@ fn report_success(args: &Arguments, header: &Header, made: bool, system: &mut Sy
     if made {
         system.warn("A new RSA pair was made: the verifier has to be restarted, for it reads the pair once.");
     }
-    system.warn(&format!(
+    system.status(&format!(
         "Successfully wrote the verifier's folder to '{}', for the image '{}' with tag {}",
         shown_path(&args.dir),
         shown_path(&header.path),
