@@ -1,6 +1,6 @@
 #!/bin/sh
 # In the initial ramdisk of a Secure Execution guest, before encrypted file systems are opened: adds the requests of the
-# boot to the secret store, and configures the Crypto Express queues.
+# boot to the secret store, and configures the Crypto Express queues: pvtools-guest(8).
 #
 #   pvtools.secrets=DEVICE:PATH   the requests: PATH of the table's request (toc.asr) on the file system of DEVICE, which
 #                                 is mounted read-only. The host can change it: pvebc checks all before it adds any.
