@@ -1,5 +1,8 @@
 //! The one binary: collects the arguments and the real system, and hands over.
 
+// For what it defines.
+#[cfg(feature = "guest")]
+use no_unwind as _;
 use pvtools::System;
 use std::process::ExitCode;
 
