@@ -59,7 +59,7 @@ impl Order {
 }
 
 /// Counts a call and says what is to happen to it.
-fn strike(name: &CStr) -> Option<Fault> {
+fn take_matching_fault(name: &CStr) -> Option<Fault> {
     // Reading the environment and opening the log makes calls of its own: they are none of the program's.
     thread_local!(static INSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
     if INSIDE.replace(true) {
@@ -122,7 +122,7 @@ macro_rules! interpose {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $function($($argument: $type),*) -> $result {
             static NEXT: AtomicUsize = AtomicUsize::new(0);
-            let fault = strike($name);
+            let fault = take_matching_fault($name);
             match fault {
                 Some(Fault::Errno(errno)) => {
                     fail(errno);

@@ -241,7 +241,7 @@ fn ap(machine: &Machine, words: &[String]) -> anyhow::Result<()> {
     let (event, target) = match words.as_slice() {
         ["wait", time] => {
             let time = time.parse().with_context(|| format!("'{time}' is no number of milliseconds"))?;
-            return Ok(machine.let_pass(time)?);
+            return Ok(machine.advance_clock(time)?);
         }
         ["mk", key, target] => (format!("mk {key}"), target),
         [event, target] => ((*event).to_owned(), target),
@@ -249,7 +249,7 @@ fn ap(machine: &Machine, words: &[String]) -> anyhow::Result<()> {
     };
     let event = event.parse().map_err(anyhow::Error::msg)?;
     let target = target.parse().map_err(anyhow::Error::msg)?;
-    Ok(machine.happen(&event, target)?)
+    Ok(machine.apply_event(&event, target)?)
 }
 
 fn fault(arguments: FaultArguments) -> anyhow::Result<()> {
