@@ -81,7 +81,7 @@ fn no_set_id_bit_of_anybody_survives() {
     let scratch = open_to_all();
     fs::create_dir(scratch.join("pub")).unwrap();
     give(&scratch.join("pub"), 0, 0o1777);
-    for bits in [0o4755, 0o4777, 0o6777] {
+    for bits in [0o4755, 0o4777, 0o6777, 0o1644] {
         let out = scratch.write("pub/out", "x");
         give(&out, NOBODY, bits);
         run(&scratch, "pvextract-hdr -o pub/out img").succeeds();
@@ -242,6 +242,26 @@ fn the_line_in_the_toc_comes_before_the_request_and_others_lines_stay() {
     drop(reader);
     assert_eq!(command(&scratch, 0, &line).stdout(writer).output().unwrap().status.code(), Some(1));
     assert_eq!(toc(), "first\n");
+}
+
+/// A line is appended to no file that somebody else chose.
+#[test]
+fn a_toc_in_a_folder_for_all_is_nobody_elses() {
+    if !is_root() {
+        return;
+    }
+    let scratch = open_to_all();
+    fs::create_dir(scratch.join("pub")).unwrap();
+    give(&scratch.join("pub"), 0, 0o1777);
+    fs::hard_link(scratch.write("precious", "old\n"), scratch.join("pub/linked")).unwrap();
+    give(&scratch.write("pub/strange", "old\n"), NOBODY, 0o666);
+    for (toc, file, why) in [("linked", "precious", "several names"), ("strange", "pub/strange", "another user's")] {
+        create(&scratch, &format!("-o request --toc-policy pub/{toc} meta")).refuses(1, &[toc, why]);
+        assert_eq!((scratch.read(file), scratch.join("request").exists()), (b"old\n".to_vec(), false), "{toc}");
+    }
+    scratch.write("pub/own", "old\n");
+    create(&scratch, "-o request --toc-policy pub/own meta").succeeds();
+    assert!(scratch.read("pub/own").len() > 4);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A card that does not answer what an attribute asks it for.
-    #[error("the card has not answered for {} s what {} asks it for", waited.as_secs(), path.display())]
+    #[error("no answer from the card within {} s to the read of {}", waited.as_secs(), path.display())]
     Silent {
         /// The attribute.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum Error {
         waited: Duration,
     },
     /// An attribute with a text that has no meaning.
-    #[error("{} reads '{}', which is not {wanted}", path.display(), shown(text))]
+    #[error("{}: expected {wanted}, found '{}'", path.display(), shown(text))]
     Text {
         /// The attribute.
         path: PathBuf,
@@ -205,7 +205,7 @@ fn meaning(attribute: &Path, value: &str, source: &io::Error) -> &'static str {
         Some(errno::EBUSY) => " (the queue is still being reset or has work to do)",
         Some(errno::EINVAL) => " (the queue is not in the state for that)",
         Some(errno::EIO) => refusal(attribute, value),
-        Some(errno::ENOENT) => " (the queue has gone, or is none that can be bound)",
+        Some(errno::ENOENT) => " (the queue has gone, or cannot be bound)",
         Some(errno::ENODEV) => " (the queue has gone)",
         _ => "",
     }

@@ -27,7 +27,7 @@ pub enum Error {
         count: usize,
     },
     /// The key is not EC P-521.
-    #[error("its key is {found}, but a host key is EC P-521 (secp521r1)")]
+    #[error("expected an EC P-521 (secp521r1) key, found {found}")]
     NotP521 {
         /// What the key is.
         found: String,
@@ -144,7 +144,7 @@ pub enum Error {
     #[error("whether it is revoked is not known: {0}")]
     NoCrl(NoUsableCrl),
     /// OpenSSL refused an operation.
-    #[error("OpenSSL refused")]
+    #[error("OpenSSL failed")]
     OpenSsl(#[from] ErrorStack),
 }
 

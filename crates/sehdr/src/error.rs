@@ -34,16 +34,16 @@ pub enum Error {
         reason: String,
     },
     /// The header is of a version this program does not know.
-    #[error("the SE header has version {0:#x}, but only version 0x100 is known")]
+    #[error("expected version 0x100 of the SE header, found {0:#x}")]
     Version(u32),
     /// A number of key slots that no header has.
-    #[error("the SE header states {0} key slots; there must be 1 to 255")]
+    #[error("expected 1 to 255 key slots in the SE header, found {0}")]
     KeySlots(u64),
     /// The header does not begin with its magic.
-    #[error("an SE header begins with 'IBMSecEx', this does not")]
+    #[error("not an SE header: it does not begin with 'IBMSecEx'")]
     Magic,
     /// A field is cut.
-    #[error("the SE header is cut")]
+    #[error("the SE header is truncated")]
     Wire(#[from] uvtypes::ReadError),
     /// Reading failed.
     #[error("cannot read")]

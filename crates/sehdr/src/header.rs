@@ -421,13 +421,13 @@ pub(crate) mod tests {
     fn refuses_sizes_and_counts_that_lie() {
         type Change = fn(&mut [u8]);
         let rows: [(&str, Change, &str); 8] = [
-            ("magic", |h| h[7] = b'y', "begins with 'IBMSecEx'"),
-            ("version", |h| h[10] = 2, "version 0x200"),
+            ("magic", |h| h[7] = b'y', "begin with 'IBMSecEx'"),
+            ("version", |h| h[10] = 2, "found 0x200"),
             ("absurd size", |h| h[0xc] = 0x7f, "no SE header is larger"),
             ("size of nothing", |h| h[0xc..0x10].fill(0), "no SE header is smaller"),
             ("one byte more", |h| h[0xf] += 1, "do not add up"),
-            ("no slot", |h| h[0x27] = 0, "0 key slots"),
-            ("2^63 slots", |h| h[0x20] = 0x80, "key slots; there must be"),
+            ("no slot", |h| h[0x27] = 0, "key slots in the SE header, found 0"),
+            ("2^63 slots", |h| h[0x20] = 0x80, "expected 1 to 255 key slots"),
             ("encrypted part of 2^64 - 1 bytes", |h| h[0x28..0x30].fill(0xff), "do not add up"),
         ];
         for (name, change, expected) in rows {

@@ -9,10 +9,10 @@ pub(crate) type Field = &'static str;
 #[non_exhaustive]
 pub enum Error {
     /// An image is for at least one machine, and a header has room for 95.
-    #[error("{0} host keys were given; an image is for 1 to {MAX_HOST_KEYS} host keys")]
+    #[error("expected 1 to {MAX_HOST_KEYS} host keys, found {0}")]
     HostKeyCount(usize),
     /// A key is not as long as it must be.
-    #[error("{what} is {actual} bytes long; it must be exactly {expected}")]
+    #[error("{what}: expected {expected} bytes, found {actual}")]
     KeySize {
         /// Which key.
         what: &'static str,
@@ -74,7 +74,7 @@ pub enum Error {
     #[error("it has no image metadata at 0xc000: it is a bare header, an image of an old tool, or none at all")]
     NoMetadata,
     /// The metadata is of a version this program does not know.
-    #[error("the image metadata has version {0}, but only version 1 is known")]
+    #[error("expected version 1 of the image metadata, found {0}")]
     MetadataVersion(u32),
     /// The metadata names a place that cannot be.
     #[error("the image metadata names {what} at offset {offset:#x}; {problem}")]
@@ -87,7 +87,7 @@ pub enum Error {
         problem: &'static str,
     },
     /// A field of the IPIB is not what it must be.
-    #[error("{field} in the IPIB is {found:#x}; expected {expected:#x}")]
+    #[error("{field} in the IPIB: expected {expected:#x}, found {found:#x}")]
     Ipib {
         /// Which.
         field: Field,
@@ -128,10 +128,10 @@ pub enum Error {
     #[error(transparent)]
     KeySlots(#[from] uvrequest::Error),
     /// A structure is cut.
-    #[error("the image is cut")]
+    #[error("the image is truncated")]
     Wire(#[from] uvtypes::ReadError),
     /// OpenSSL refused an operation.
-    #[error("OpenSSL refused")]
+    #[error("OpenSSL failed")]
     OpenSsl(#[from] ErrorStack),
 }
 
@@ -150,10 +150,10 @@ impl From<sehdr::Error> for Error {
 #[non_exhaustive]
 pub enum Difference {
     /// The image does not begin with the short PSW.
-    #[error("the image does not begin with the PSW 0x0008000180011000 of SE images; found {0:#018x}")]
+    #[error("expected the PSW 0x0008000180011000 of SE images at the start, found {0:#018x}")]
     ShortPsw(u64),
     /// Bytes that belong to nothing must be zero.
-    #[error("byte {offset:#x} of the image is {value:#04x}; nothing lies there, so it must be 0")]
+    #[error("byte {offset:#x} of the image, where nothing lies: expected 0, found {value:#04x}")]
     Gap {
         /// Where.
         offset: u64,
@@ -183,13 +183,13 @@ pub enum Difference {
         what: &'static str,
     },
     /// No reader takes a header of this size.
-    #[error("the SE header has {0} bytes; expected 8192 at most")]
+    #[error("expected an SE header of at most 8192 bytes, found {0}")]
     HeaderSize(u32),
     /// Between stage3a and header there is no loader's argument that fits.
     #[error("stage3a has no arguments that name this SE header and this IPIB")]
     LoaderArguments,
     /// Another number of pages.
-    #[error("the components have {found} pages; expected {expected}, as the SE header says")]
+    #[error("expected components of {expected} pages, as the SE header says, found {found}")]
     Pages {
         /// In the IPIB.
         found: u64,

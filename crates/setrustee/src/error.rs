@@ -14,7 +14,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A field has the wrong size.
-    #[error("the field '{field}' has {found} bytes; expected {expected}")]
+    #[error("the field '{field}': expected {expected} bytes, found {found}")]
     FieldSize {
         /// Which field.
         field: &'static str,
@@ -24,7 +24,7 @@ pub enum Error {
         found: usize,
     },
     /// A number in a challenge is not what Trustee puts there.
-    #[error("the field '{field}' is {found}; expected {expected}")]
+    #[error("the field '{field}': expected {expected}, found {found}")]
     FieldValue {
         /// Which field.
         field: &'static str,
@@ -58,13 +58,13 @@ pub enum Error {
     #[error("the token {0}")]
     TokenClaims(String),
     /// A token is past its time.
-    #[error("the token expired {0} seconds ago: make another one with 'pvtools trustee key'")]
+    #[error("the token expired {0} seconds ago: make another one")]
     TokenExpired(i64),
     /// A token with a lifetime that nobody should have.
-    #[error("a lifetime of {0} seconds; expected 1 to {max}", max = crate::token::MAX_LIFETIME)]
+    #[error("expected a lifetime of 1 to {max} seconds, found {0}", max = crate::token::MAX_LIFETIME)]
     Lifetime(i64),
     /// A resource name that the server refuses.
-    #[error("'{name}' is no name of a resource: {reason}")]
+    #[error("'{name}' is not the name of a resource: {reason}")]
     ResourceName {
         /// The name.
         name: String,
@@ -87,6 +87,6 @@ pub enum Error {
     #[error("no image was given: a policy that tests no tag lets every image pass")]
     NoImages,
     /// OpenSSL refused an operation.
-    #[error("OpenSSL refused")]
+    #[error("OpenSSL failed")]
     OpenSsl(#[from] ErrorStack),
 }

@@ -196,7 +196,7 @@ impl SecretPair {
                     "the request is for the image with tag {}, which is none of the given ones",
                     hex::encode(view.boot_tags().tag)
                 ),
-                "make it again with 'pvsecret create --hdr IMAGE': the ultravisor would refuse it (0x0108)",
+                "make it again for one of these images: the ultravisor would refuse it (0x0108)",
             ));
         }
         let slots = view.host_keys();
@@ -205,7 +205,7 @@ impl SecretPair {
             findings.push(Finding::error(
                 place,
                 "the request has a key slot for none of the host keys",
-                "make it again with '-k' for each machine: the ultravisor would refuse it (0x0108)",
+                "make it again for these machines: the ultravisor would refuse it (0x0108)",
             ));
         } else {
             findings.extend(without.into_iter().map(|host_key| {
@@ -218,7 +218,7 @@ impl SecretPair {
             findings.push(Finding::error(
                 place,
                 problem,
-                "make it again without '--cuid': a guest of a pod has a new one",
+                "make it again for any boot: each guest of a pod has a CUID of its own",
             ));
         }
         findings

@@ -57,7 +57,7 @@ pub enum Error {
         code: ReturnCode,
     },
     /// An argument has a length that the driver never takes.
-    #[error("{what} of {found} bytes; the uvdevice takes {least} to {most}")]
+    #[error("{what}: expected {least} to {most} bytes, found {found}")]
     Length {
         /// What it is.
         what: &'static str,
@@ -69,7 +69,7 @@ pub enum Error {
         least: usize,
     },
     /// The kernel says that it wrote more than there is room for.
-    #[error("the uvdevice says that it wrote {said} bytes of additional data into {room}")]
+    #[error("the uvdevice reports {said} bytes of additional data in a buffer of {room}")]
     Overrun {
         /// What it says.
         said: u32,
@@ -89,7 +89,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file about the ultravisor that says something else than it should.
-    #[error("{} reads '{text}', which is not {wanted}", path.display())]
+    #[error("{}: expected {wanted}, found '{text}'", path.display())]
     QueryText {
         /// The file.
         path: PathBuf,

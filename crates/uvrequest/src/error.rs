@@ -26,7 +26,7 @@ pub enum FormatError {
         problem: String,
     },
     /// The measurement algorithm is not known.
-    #[error("unknown measurement algorithm {0} at offset 0x38; only 1 (HMAC-SHA-512) is known")]
+    #[error("measurement algorithm at offset 0x38: expected 1 (HMAC-SHA-512), found {0}")]
     Algorithm(u32),
     /// The response lacks what the request asked for.
     #[error("the request asked for the {0}, but the response does not contain it")]
@@ -35,7 +35,7 @@ pub enum FormatError {
     #[error("unsupported kind of user data {0:#06x} at offset 0x6")]
     UserDataKind(u16),
     /// The version of the request is not known.
-    #[error("unsupported request version {0:#x} at offset 0x8; only 0x100 is known")]
+    #[error("request version at offset 0x8: expected 0x100, found {0:#x}")]
     Version(u32),
     /// A size in the request does not fit the others or the input.
     #[error("{what} at offset {offset:#x} says {stated} bytes, but {limit}")]
@@ -65,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     Format(#[from] FormatError),
     /// A request is for 1 to 255 machines.
-    #[error("{0} host keys were given; a request is for 1 to 255 host keys")]
+    #[error("expected 1 to 255 host keys, found {0}")]
     HostKeyCount(usize),
     /// The attestation request does not open.
     #[error("the attestation request does not open with this attestation request protection key")]
@@ -74,7 +74,7 @@ pub enum Error {
     #[error("the attestation request has no nonce")]
     NoNonce,
     /// A secret has the wrong size for its kind.
-    #[error("{kind} is {actual} bytes long; it must be {expected}")]
+    #[error("{kind}: expected {expected}, found {actual}")]
     SecretSize {
         /// What it was to be.
         kind: &'static str,
@@ -129,7 +129,7 @@ pub enum Error {
     Signature,
     /// OpenSSL refused an operation.
     #[cfg(feature = "openssl")]
-    #[error("OpenSSL refused")]
+    #[error("OpenSSL failed")]
     OpenSsl(#[from] ErrorStack),
 }
 

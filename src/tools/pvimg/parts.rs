@@ -36,7 +36,7 @@ impl Part {
         let metadata = rest.metadata()?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(head));
         let read = (&mut rest).take(head as u64).read_to_end(&mut bytes);
-        read.with_context(|| format!("Cannot read {kind} at '{}'", path.display()))?;
+        read.with_context(|| input::cannot_read(path, &kind.to_string()))?;
         Ok(Self { head: bytes, rest, size: metadata.is_file().then_some(metadata.len()), digest: None })
     }
 

@@ -73,10 +73,10 @@ pub enum Fault {
     #[error("expected a list of entries, found lists or mappings nested too deeply")]
     Depth,
     /// An alias inside the very node that it stands for.
-    #[error("the alias is part of what it stands for")]
+    #[error("the alias refers to a node that contains it")]
     AliasInItself,
     /// More text than a file without aliases can have.
-    #[error("the aliases stand for too much text")]
+    #[error("the aliases expand to too much text")]
     Aliases,
     /// A second document.
     #[error("expected one list of entries, found a second YAML document")]
@@ -107,7 +107,7 @@ pub enum Fault {
         meant: Option<&'static str>,
     },
     /// A key for the second time.
-    #[error("the key '{}' is there twice: an entry takes each key once", shown(.0))]
+    #[error("duplicate key '{}': an entry takes each key once", shown(.0))]
     DuplicateKey(String),
     /// `mode` is missing or wrong.
     #[error("Unknown or invalid mode '{}': expected accel or ep11", shown(.0))]
@@ -145,7 +145,7 @@ pub enum Fault {
 #[non_exhaustive]
 pub enum WarningKind {
     /// A key of EP11 entries in one for an accelerator.
-    #[error("{0} means nothing for an accelerator")]
+    #[error("{0} has no effect on an accelerator")]
     MeansNothing(&'static str),
     /// A name that is not the one of the secret.
     #[error("the name does not match the secretid: its SHA-256 differs, and the secretid counts")]
@@ -160,7 +160,7 @@ pub enum WarningKind {
     #[error("names the card and the secret of entry #{}: a secret can be used only once on a card", .0 + 1)]
     SameCardAndSecret(usize),
     /// More entries than a guest can have queues.
-    #[error("{0} entries, but a guest can use no more than {max} queues", max = crate::MAX_QUEUES)]
+    #[error("expected at most {max} entries, one for each queue that a guest can use, found {0}", max = crate::MAX_QUEUES)]
     ManyEntries(usize),
 }
 

@@ -283,7 +283,7 @@ impl Folder {
     fn roots(&self, report: &mut Report) -> Roots {
         let Some(entry) = self.file(ROOT_CA) else {
             let problem = "it is missing: the roots of the verifier's system are trusted instead";
-            report.warning(ROOT_CA, problem, "give the root with '--root-ca'");
+            report.warning(ROOT_CA, problem, "put the root CA there");
             return Roots::System;
         };
         match CertificateFile::parse(&entry.bytes) {
