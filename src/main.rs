@@ -1,5 +1,7 @@
 //! The one binary: collects the arguments and the real system, and hands over.
 
+#![forbid(unsafe_code)]
+
 use pvtools::System;
 use std::process::ExitCode;
 

@@ -28,9 +28,9 @@ pub enum Note {
     CcaCard(u8),
     /// A card of no known type.
     CardType {
-        /// The card.
+        /// Number of the card.
         card: u8,
-        /// What its `type` reads.
+        /// Content of the card's attribute `type`.
         text: String,
     },
     /// A card or queue that cannot be read.
@@ -45,7 +45,7 @@ pub enum Note {
     NoSerialNumber(u8, Error),
     /// Queues whose master key could not be asked for, since no more may be bound.
     NotLookedAt {
-        /// The queues.
+        /// Queues that were not looked at.
         queues: Vec<Apqn>,
         /// Whether a run that is no dry run unbinds other queues first, to look at these.
         later: bool,

@@ -175,7 +175,7 @@ pub struct Sealed<'a> {
     pub authenticated: &'a [u8],
     /// The encrypted part.
     pub encrypted: &'a [u8],
-    /// The tag of both.
+    /// GCM tag over the authenticated and the encrypted part.
     pub tag: [u8; 16],
 }
 

@@ -14,11 +14,11 @@ pub enum Error {
     /// A key is not as long as it must be.
     #[error("{what}: expected {expected} bytes, found {actual}")]
     KeySize {
-        /// Which key.
+        /// Name of the key.
         what: &'static str,
-        /// Its bytes.
+        /// Size that was found, in bytes.
         actual: usize,
-        /// How many there must be.
+        /// Size that the key must have, in bytes.
         expected: usize,
     },
     /// Both halves of an AES-XTS key are the same.
@@ -30,11 +30,11 @@ pub enum Error {
     /// A component had another size than its file said.
     #[error("the {kind} changed while it was read: expected {expected} bytes, found {found}")]
     Changed {
-        /// Which component.
+        /// Component that changed.
         kind: Kind,
         /// The size at the beginning.
         expected: u64,
-        /// What was read, or one more than expected when there was more.
+        /// Bytes that were read; one more than expected if there were more.
         found: u64,
     },
     /// A component is no longer what keys were derived from.
@@ -52,11 +52,11 @@ pub enum Error {
     /// A loader that cannot be one.
     #[error("{what} is {size} bytes long; {limit}")]
     Loader {
-        /// Which part.
+        /// Part of the image.
         what: &'static str,
-        /// Its bytes.
+        /// Size that was found, in bytes.
         size: usize,
-        /// How many there may be.
+        /// Sizes that are possible, in words.
         limit: &'static str,
     },
     /// The kernel is not one that the loader can start.
@@ -65,7 +65,7 @@ pub enum Error {
     /// The command line is longer than the kernel takes.
     #[error("the command line has {size} bytes with its final NUL; this kernel takes {limit} at most")]
     CommandLine {
-        /// Its bytes.
+        /// Size of the command line in bytes, NUL included.
         size: u64,
         /// The kernel's own limit.
         limit: u64,
@@ -79,21 +79,21 @@ pub enum Error {
     /// The metadata names a place that cannot be.
     #[error("the image metadata names {what} at offset {offset:#x}; {problem}")]
     Place {
-        /// What it names.
+        /// Part of the image that the metadata names.
         what: &'static str,
-        /// Where.
+        /// Offset in the file that the metadata gives, in bytes.
         offset: u64,
-        /// What is wrong.
+        /// Fault, as the end of a sentence.
         problem: &'static str,
     },
     /// A field of the IPIB is not what it must be.
     #[error("{field} in the IPIB: expected {expected:#x}, found {found:#x}")]
     Ipib {
-        /// Which.
+        /// Field of the IPIB.
         field: Field,
-        /// What it is.
+        /// Value of the field.
         found: u64,
-        /// What it must be.
+        /// Value that the field must have.
         expected: u64,
     },
     /// A reserved byte of the IPIB is set.
@@ -102,11 +102,11 @@ pub enum Error {
     /// A component in the IPIB cannot be.
     #[error("component {number} of the IPIB, at address {address:#x}, {problem}")]
     Components {
-        /// Counted from 0.
+        /// Number of the component in the list, counted from 0.
         number: u32,
-        /// Where it should be.
+        /// Address that the list gives the component.
         address: u64,
-        /// What is wrong.
+        /// Fault, as the end of a sentence.
         problem: &'static str,
     },
     /// The file is not what its header says.
@@ -155,9 +155,9 @@ pub enum Difference {
     /// Bytes that belong to nothing must be zero.
     #[error("byte {offset:#x} of the image, where nothing lies: expected 0, found {value:#04x}")]
     Gap {
-        /// Where.
+        /// Offset in the file that the metadata gives, in bytes.
         offset: u64,
-        /// What stands there.
+        /// Value of the byte.
         value: u8,
     },
     /// The IPIB and the metadata name different headers.
@@ -167,19 +167,19 @@ pub enum Difference {
     Header {
         /// Address in the IPIB.
         address: u64,
-        /// Size in the IPIB.
+        /// Size that the IPIB states, in bytes.
         size: u64,
-        /// Where it is.
+        /// Offset at which the header lies.
         expected: u64,
-        /// How large it is.
+        /// Size that the header has, in bytes.
         expected_size: u64,
     },
     /// No component may lie where something else is.
     #[error("the component at {address:#x} lies on the {what}")]
     Overlap {
-        /// Of the component.
+        /// Address of the component.
         address: u64,
-        /// What else is there.
+        /// Part of the image that lies there, too.
         what: &'static str,
     },
     /// No reader takes a header of this size.
@@ -191,7 +191,7 @@ pub enum Difference {
     /// Another number of pages.
     #[error("expected components of {expected} pages, as the SE header says, found {found}")]
     Pages {
-        /// In the IPIB.
+        /// Number of pages of all components in the IPIB.
         found: u64,
         /// In the header.
         expected: u64,

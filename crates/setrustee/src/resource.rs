@@ -40,7 +40,7 @@ impl ResourcePath {
         Self([REPOSITORY.to_owned(), mkvp.to_string(), tag.to_owned()])
     }
 
-    /// The parts.
+    /// Repository, type and tag.
     pub fn parts(&self) -> [&str; 3] {
         [&self.0[0], &self.0[1], &self.0[2]]
     }
@@ -104,7 +104,7 @@ pub fn parse_secret_id(text: &str) -> Result<SecretId, Error> {
 pub struct SecretIdentity {
     /// The name, if it is known.
     pub name: Option<String>,
-    /// The id.
+    /// Id of the secret in the ultravisor's store.
     pub id: SecretId,
 }
 
@@ -166,7 +166,7 @@ impl SecretPair {
         }
     }
 
-    /// The master key.
+    /// Verification pattern of the master key that the pair is for.
     pub fn mkvp(&self) -> &Mkvp {
         &self.mkvp
     }

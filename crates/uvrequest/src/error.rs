@@ -18,11 +18,11 @@ pub enum FormatError {
     /// A part of an exchange file is not what it must be.
     #[error("{what} (entry at offset {offset:#x}) {problem}")]
     Exchange {
-        /// Which part.
+        /// Part of the exchange file.
         what: &'static str,
-        /// Where its entry stands.
+        /// Offset of the part's entry in the file, in bytes.
         offset: usize,
-        /// What is wrong.
+        /// Fault, as the end of a sentence.
         problem: String,
     },
     /// The measurement algorithm is not known.
@@ -40,13 +40,13 @@ pub enum FormatError {
     /// A size in the request does not fit the others or the input.
     #[error("{what} at offset {offset:#x} says {stated} bytes, but {limit}")]
     Size {
-        /// Which size.
+        /// Name of the size field.
         what: &'static str,
-        /// Where it stands.
+        /// Offset of the field in the request, in bytes.
         offset: usize,
-        /// What it says.
+        /// Number of bytes that the field states.
         stated: u64,
-        /// What it contradicts.
+        /// Fact that the field contradicts, in words.
         limit: String,
     },
     /// A request has at least one key slot.
@@ -76,9 +76,9 @@ pub enum Error {
     /// A secret has the wrong size for its kind.
     #[error("{kind}: expected {expected}, found {actual}")]
     SecretSize {
-        /// What it was to be.
+        /// Kind of secret.
         kind: &'static str,
-        /// Its size in bytes.
+        /// Size that was found, in bytes.
         actual: usize,
         /// The sizes that are possible.
         expected: String,
@@ -88,26 +88,26 @@ pub enum Error {
         "unsupported kind of EC private key: {found}; supported are secp256r1, secp384r1, secp521r1, Ed25519, Ed448"
     )]
     Curve {
-        /// What the key is.
+        /// Algorithm and size of the key that was found.
         found: String,
     },
-    /// Not a private key at all.
+    /// The file holds no unencrypted private key.
     #[error("it holds no unencrypted private key in PEM or DER form")]
     NotAPrivateKey,
     /// The key cannot sign user data.
     #[error("unsupported key for signing user data: {found}; supported are EC secp521r1, RSA 2048, RSA 3072")]
     SigningKey {
-        /// What the key is.
+        /// Algorithm and size of the key that was found.
         found: String,
     },
     /// More user data than there is room for.
     #[error("{actual} bytes of user data, but {kind} user data has room for {limit}")]
     UserDataSize {
-        /// How it is signed.
+        /// Kind of user data: unsigned, or signed with which key.
         kind: &'static str,
-        /// How much was given.
+        /// Size of the user data that was given, in bytes.
         actual: usize,
-        /// How much fits.
+        /// Size that fits, in bytes.
         limit: usize,
     },
     /// The request is signed, and there is no certificate to check it with.
@@ -121,7 +121,7 @@ pub enum Error {
     SignatureKind {
         /// The certificate's key.
         certificate: String,
-        /// What the request says.
+        /// Algorithm that the request names.
         request: &'static str,
     },
     /// The signature does not hold.

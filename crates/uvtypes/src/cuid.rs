@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub struct Cuid([u8; 16]);
 
 impl Cuid {
-    /// Bytes of a CUID.
+    /// Size of a CUID in bytes.
     pub const SIZE: usize = 16;
 
     /// The bytes of the CUID as they stand in requests and responses.

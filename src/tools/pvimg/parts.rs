@@ -116,7 +116,8 @@ impl Parts {
     /// Bytes of all components that are known.
     pub(super) fn size(&self) -> Option<u64> {
         let ramdisk = self.ramdisk.as_ref().map_or(Some(0), |part| part.size);
-        Some(self.kernel.size? + ramdisk? + self.command_line.as_ref().map_or(0, |line| line.len() as u64))
+        let command_line = self.command_line.as_ref().map_or(0, |line| line.len() as u64);
+        Some(self.kernel.size?.saturating_add(ramdisk?).saturating_add(command_line))
     }
 }
 

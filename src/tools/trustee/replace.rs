@@ -29,13 +29,13 @@ const NOW: &str = ".now";
 const OLD: &str = ".old";
 
 /// A folder that no other run replaces meanwhile.
-pub(super) struct Turn {
+pub(super) struct FolderLock {
     folder: PathBuf,
     _lock: Locked,
 }
 
-impl Turn {
-    /// Takes the turn, or says that another run has it.
+impl FolderLock {
+    /// Takes the lock, or says that another run has it.
     pub(super) fn take(folder: &Path) -> anyhow::Result<Self> {
         let cannot = || format!("Cannot replace '{}'", shown_path(folder));
         let file = File::open(folder).with_context(cannot)?;

@@ -26,13 +26,13 @@ pub struct Problem {
 pub struct Warning {
     /// The entry it is about, unless it is about the file as a whole.
     pub entry: Option<EntryPlace>,
-    /// Kind of warning.
+    /// What kind of fault is warned of.
     pub kind: WarningKind,
     /// Place in the file; `None` if nothing can be pointed to.
     pub location: Option<Location>,
 }
 
-/// Which entry.
+/// Number of an entry, and the line and column where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPlace {
     /// Position of the entry in the list, counted from 0.
@@ -44,7 +44,7 @@ pub struct EntryPlace {
 /// A place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    /// From 1.
+    /// Line in the file, counted from 1.
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
@@ -66,7 +66,7 @@ pub enum Fault {
     /// A control character.
     #[error("expected a text file, found the character {}", .0.escape_unicode())]
     Character(char),
-    /// Not YAML: what the parser says.
+    /// The file is not YAML; the text is the parser's message.
     #[error("{}", shown(.0))]
     Yaml(String),
     /// Nested deeper than any list of entries.
@@ -93,15 +93,15 @@ pub enum Fault {
     /// A value is not a text.
     #[error("{key}: expected a text, found {found}")]
     ValueIsNoText {
-        /// Its key.
+        /// Key of the field with the wrong value.
         key: &'static str,
-        /// What it is.
+        /// Sort of value that was found.
         found: &'static str,
     },
     /// A key that there is not.
     #[error("unknown key '{}'{}", shown(key), hint(*.meant))]
     UnknownKey {
-        /// The key.
+        /// Key that no entry has.
         key: String,
         /// The one that was probably meant.
         meant: Option<&'static str>,
@@ -115,7 +115,7 @@ pub enum Fault {
     /// EP11 without `mkvp`.
     #[error("Mkvp value missing: expected the 32 or 64 hex digits in line WK CUR of the queue's file mkvps")]
     MkvpMissing,
-    /// A wrong `mkvp`.
+    /// An `mkvp` that is no master key verification pattern; the text is the value.
     #[error("Mkvp value '{}' is not valid: expected 32 or 64 hex digits", shown(.0))]
     Mkvp(String),
     /// A wrong `serialnr`.
@@ -124,10 +124,10 @@ pub enum Fault {
         shown(.0)
     )]
     Serialnr(String),
-    /// A wrong `mingen`.
+    /// A `mingen` that is no generation of cards.
     #[error("Mingen value '{}' is not valid: expected {}", shown(value), if *.ep11 { "cex8" } else { "one of cex4 to cex8" })]
     Mingen {
-        /// The value.
+        /// Value of the field as it stands in the file.
         value: String,
         /// Whether the entry is for EP11, which only the newest cards offer to such guests.
         ep11: bool,

@@ -1,5 +1,7 @@
 //! `pvsim`: a Secure Execution guest on any Linux machine.
 
+#![forbid(unsafe_code)]
+
 mod boot;
 mod demo;
 mod lab;
