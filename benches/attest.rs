@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot go on says where")]
 
-use pvsim::{Front, Machine};
+use pvsim::{GuestServer, Machine};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,8 +23,8 @@ fn main() {
     };
     let all = ["--add-data", "phkh-img,phkh-att,secret-store-hash,firmware-state"];
     assert!(create(&all).status().unwrap().success());
-    let front = Front::start(machine, vec![], |error| panic!("{error}")).unwrap();
-    let mut perform = front.command(env!("CARGO_BIN_EXE_pvtools"));
+    let server = GuestServer::start(machine, vec![], |error| panic!("{error}")).unwrap();
+    let mut perform = server.command(env!("CARGO_BIN_EXE_pvtools"));
     perform.args(["pvattest", "perform", "request", "response"]).current_dir(folder.path());
     perform.stdout(Stdio::null()).stderr(Stdio::null());
     assert!(perform.status().unwrap().success());

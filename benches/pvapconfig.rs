@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot go on says where")]
 
-use pvsim::{Front, Machine, ap};
+use pvsim::{GuestServer, Machine, ap};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ const QUEUES: usize = 12;
 struct Guest {
     folder: tempfile::TempDir,
     machine: Machine,
-    front: Front,
+    server: GuestServer,
 }
 
 impl Guest {
@@ -38,14 +38,14 @@ impl Guest {
         }
         fs::write(folder.path().join("config.yaml"), config).unwrap();
         let machine = Machine::init(&folder.path().join("machine"), Some(&format!("{inventory}{secrets}]\n"))).unwrap();
-        let trouble = |error: &pvsim::Error| panic!("{error}");
-        let front = Front::start(machine.clone(), ap::parts(&machine, trouble), trouble).unwrap();
-        Self { folder, machine, front }
+        let on_error = |error: &pvsim::Error| panic!("{error}");
+        let server = GuestServer::start(machine.clone(), ap::parts(&machine, on_error), on_error).unwrap();
+        Self { folder, machine, server }
     }
 
     /// How long it takes, its exit status and its last word.
     fn configure(&self, words: &[&str]) -> (Duration, i32, String) {
-        let mut command = self.front.command(env!("CARGO_BIN_EXE_pvtools"));
+        let mut command = self.server.command(env!("CARGO_BIN_EXE_pvtools"));
         command.arg("pvapconfig").args(words).current_dir(self.folder.path());
         let start = Instant::now();
         let output = command.output().unwrap();

@@ -1,5 +1,7 @@
 //! The one binary: collects the arguments and the real system, and hands over.
 
+#![forbid(unsafe_code)]
+
 // For what it defines.
 #[cfg(feature = "guest")]
 use no_unwind as _;

@@ -48,6 +48,8 @@ mod kills; // killed between any two system calls
 mod man_pages; // pages against command lines, examples run
 #[path = "suite/machine/memory.rs"]
 mod memory; // no secret is left in memory
+#[path = "suite/output_policy.rs"]
+mod output_policy; // random trees, and what the tables of the policy say of them
 #[path = "suite/outputs.rs"]
 mod outputs; // what is in the way of outputs, and several of them
 #[path = "suite/pvapconfig.rs"]

@@ -160,7 +160,7 @@ impl Client {
     /// Posts JSON to `url`.
     ///
     /// # Errors
-    /// As [`Client::get_within`].
+    /// As [`Client::post`].
     pub(crate) fn post_json(&self, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, Error> {
         self.post(url, "application/json", headers, body)
     }
@@ -168,7 +168,7 @@ impl Client {
     /// Posts bytes of the media type `kind` to `url`.
     ///
     /// # Errors
-    /// As [`Client::get`].
+    /// [`Error::Request`], [`Error::TooLarge`].
     pub(crate) fn post(&self, url: &str, kind: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, Error> {
         let mut request = self.agent.post(url).header("Content-Type", kind);
         for (name, value) in headers {

@@ -5,6 +5,7 @@ use anyhow::{Context, bail, ensure};
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
+use uvtypes::text::shown_path;
 use zeroize::Zeroizing;
 
 /// Reads all of `path`, which may hold `limit` bytes at most. `what` says in errors what the file is.
@@ -36,8 +37,8 @@ pub(crate) fn open(path: &Path, what: &str) -> anyhow::Result<File> {
     Ok(file)
 }
 
-fn cannot_read(path: &Path, what: &str) -> String {
-    format!("Cannot read {what} at '{}'", path.display())
+pub(crate) fn cannot_read(path: &Path, what: &str) -> String {
+    format!("Cannot read {what} at '{}'", shown_path(path))
 }
 
 fn read_from(source: impl Read, limit: usize) -> anyhow::Result<Zeroizing<Vec<u8>>> {

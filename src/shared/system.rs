@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use uvdevice::{Ultravisor, UvDevice};
-use uvtypes::text::{escaped_json, escaped_lines};
+use uvtypes::text::{escaped, escaped_json, escaped_lines};
 
 /// Keeps the secrets that this process will hold out of core dumps, and its memory from other processes
 /// of the user. A kernel that refuses has nothing to do with the user's wish, so it is no error.
@@ -127,11 +127,11 @@ impl System {
         let _ = self.stderr.write_all(escaped_lines(text).as_bytes());
     }
 
-    /// A line of talk.
+    /// A line of talk, and no more than one: a name in it starts none of its own.
     pub(crate) fn say(&mut self, level: Level, line: &str) {
         if level <= self.level {
             let prefix = if level == Level::Debug { "DEBUG: " } else { "" };
-            self.eprint(&format!("{prefix}{line}\n"));
+            self.eprint(&format!("{prefix}{}\n", escaped(line)));
         }
     }
 

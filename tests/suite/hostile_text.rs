@@ -4,6 +4,7 @@
 use crate::ap_guest::ApGuest;
 use crate::crl_download::KEYS;
 use crate::doctor::{on_machine, put};
+use crate::pvsecret_workstation::workstation;
 use crate::support::{Run, Scratch};
 use crate::trustee::World;
 use pvsim::Fault;
@@ -114,6 +115,45 @@ fn names_of_files() {
         for (tool, args) in &rows {
             is_fit(&format!("{tool} {args:?} {content:?}"), &scratch.run(tool, args));
         }
+    }
+}
+
+/// Files with such names in what a command says that has done its work.
+#[test]
+fn names_of_files_that_were_used_and_made() {
+    let scratch = workstation();
+    let name = file_name();
+    let name = name.as_str();
+    scratch.write("img", pvsim::image::image(&scratch.read("se.hdr"), 2, false).unwrap());
+    for from in ["host.crt", "img"] {
+        fs::copy(scratch.join(from), scratch.join(name)).unwrap();
+        for (tool, args) in [
+            (
+                "pvsecret",
+                &["create", "-v", "-k", "host.crt", "--no-verify", "--hdr", "se.hdr", "-o", "NAME", "meta"][..],
+            ),
+            (
+                "pvsecret",
+                &["create", "-k", "host.crt", "--no-verify", "--hdr", "se.hdr", "-o", "r", "association", "NAME"],
+            ),
+            ("pvattest", &["create", "-v", "-k", "host.crt", "--no-verify", "-o", "NAME", "-a", "arpk"]),
+            ("pvattest", &["create", "-v", "-k", "host.crt", "--no-verify", "-o", "r", "-a", "NAME"]),
+            ("pvextract-hdr", &["-o", "NAME", "img"]),
+            ("pvextract-hdr", &["-o", "h", "NAME"]),
+            ("pvverify", &["-k", "NAME", "--no-verify"]),
+            ("pvimg", &["test", "img", "-k", "NAME"]),
+            ("pvimg", &["verify", "NAME"]),
+            ("pvimg", &["info", "NAME"]),
+        ] {
+            fs::copy(scratch.join(from), scratch.join(name)).unwrap();
+            let args: Vec<_> = args.iter().map(|word| if *word == "NAME" { name } else { word }).collect();
+            is_fit(&format!("{tool} {args:?} {from}"), &scratch.run(tool, &args));
+        }
+    }
+    // A document that is followed by another certificate, which is worth a warning.
+    scratch.write(name, scratch.read("host.crt").repeat(2));
+    for (tool, args) in [("pvimg", ["test", "img", "-k", name]), ("pvverify", ["--no-verify", "-v", "-k", name])] {
+        is_fit(&format!("{tool} {args:?}"), &scratch.run(tool, &args));
     }
 }
 
@@ -302,9 +342,14 @@ fn trustee_and_doctor() {
             &["pvinfo", "--facilities"],
             &["lszcrypt"],
             &["lszcrypt", "-b"],
+            &["lszcrypt", "-b", "--format", "json"],
         ] {
             let args: Vec<_> = args.iter().map(|word| (*word).to_owned()).collect();
             let (code, stdout) = on_machine(&scratch, SystemTime::now, &args);
+            if args.iter().any(|word| word.ends_with("json")) && !stdout.is_empty() {
+                serde_json::from_str::<serde_json::Value>(&stdout)
+                    .unwrap_or_else(|_| panic!("{side}: {args:?}: {stdout}"));
+            }
             is_fit(&format!("{side}: {args:?}"), &Run { status: 0, stdout: stdout.into_bytes(), stderr: code });
         }
     }

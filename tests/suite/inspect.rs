@@ -80,7 +80,7 @@ fn explains_a_damaged_image_as_far_as_it_goes() {
     type Change = fn(&mut Vec<u8>, usize);
     let rows: [(Change, i32, &str); 7] = [
         (|image, _| image[4] ^= 1, 0, "expected the short PSW 0x0008000180011000, found"),
-        (|image, _| image[0xc013] = 2, 0, "the image metadata has version 2"),
+        (|image, _| image[0xc013] = 2, 0, "expected version 1 of the image metadata, found 2"),
         (|image, _| image[0xc014..0xc01c].fill(0xff), 1, "'size of the IPIB' needs 4 bytes, 0 are left"),
         (|image, ipib| image[ipib + 0x74..ipib + 0x78].fill(0xff), 1, "'tweak prefix' needs 8 bytes, 0 are left"),
         (|image, ipib| image[ipib + 0x98] = 0xff, 0, "component 0 lies beyond the end of the file"),

@@ -3,7 +3,7 @@
 
 use crate::support::{Run, Scratch};
 use clap::Command;
-use pvsim::{Front, Machine, ap};
+use pvsim::{GuestServer, Machine, ap};
 use pvtools::Applet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -203,14 +203,15 @@ fn examples_run_as_printed() {
 
 /// A machine, what its owner has of it (`image` and `z16.crt`), and requests and a response for the guest that runs in
 /// it: what the pages speak of.
-fn prepare(scratch: &Scratch) -> Front {
+fn prepare(scratch: &Scratch) -> GuestServer {
     let machine = Machine::init(&scratch.join("machine"), None).unwrap();
     fs::copy(scratch.join("machine/se.img"), scratch.join("image")).unwrap();
     fs::copy(scratch.join("machine/host.crt"), scratch.join("z16.crt")).unwrap();
     link_tools(scratch);
-    let guest =
-        Front::start(machine.clone(), ap::parts(&machine, |error| println!("{error}")), |error| println!("{error}"))
-            .unwrap();
+    let guest = GuestServer::start(machine.clone(), ap::parts(&machine, |error| println!("{error}")), |error| {
+        println!("{error}")
+    })
+    .unwrap();
     for (in_guest, command) in [
         (false, "pvextract-hdr -o se.hdr image"),
         (false, "pvsecret create -k z16.crt --no-verify --hdr image -o addsecreq association name"),
@@ -227,7 +228,7 @@ fn prepare(scratch: &Scratch) -> Front {
 }
 
 /// Runs a command line with the tools by their names, in the guest if there is one.
-fn shell(scratch: &Scratch, guest: Option<&Front>, command: &str) -> Run {
+fn shell(scratch: &Scratch, guest: Option<&GuestServer>, command: &str) -> Run {
     let mut shell = guest.map_or_else(|| std::process::Command::new("sh"), |guest| guest.command("sh"));
     shell.args(["-e", "-c", command]).current_dir(scratch.path());
     shell.env("PATH", format!("{}:/usr/bin:/bin", scratch.join("bin").display()));

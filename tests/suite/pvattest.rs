@@ -1,6 +1,6 @@
 //! pvattest, from the request to the verdict.
 
-use crate::guest::front;
+use crate::guest::server;
 use crate::pvsecret_workstation::certificate;
 use crate::recorded;
 use crate::support::{Run, Scratch, fixture, program_for};
@@ -47,7 +47,7 @@ fn responses_verify_or_fail_as_expected() {
 fn every_combination_goes_round_in_the_guest() {
     let scratch = Scratch::new();
     let machine = Machine::init(&scratch.join("machine"), None).unwrap();
-    let front = front(&machine);
+    let server = server(&machine);
     for number in 0..2 {
         scratch.write(&format!("other{number}.crt"), certificate(HostKey::generate().unwrap().private_key()));
     }
@@ -68,7 +68,7 @@ fn every_combination_goes_round_in_the_guest() {
             Run::of(&mut create, b"").succeeds();
             for size in [0, 1, 255, 256] {
                 let name = format!("{chosen:?}, {hosts}, {size} bytes");
-                let mut perform = front.command(program_for("pvattest", Some("perform".as_ref())));
+                let mut perform = server.command(program_for("pvattest", Some("perform".as_ref())));
                 perform.arg0("pvattest").current_dir(scratch.path()).args(["perform", "-q", "request", "response"]);
                 if size > 0 {
                     perform.args(["-u", &format!("u{size}")]);

@@ -2,7 +2,7 @@
 
 use crate::support::{Run, Scratch, clean};
 use nix::sys::stat::Mode;
-use pvsim::{Fault, Front, Machine, ap};
+use pvsim::{Fault, GuestServer, Machine, ap};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -41,8 +41,8 @@ impl Boot {
     }
 
     fn run(&self, options: &[&str]) -> Run {
-        let trouble = |error: &pvsim::Error| panic!("the simulator itself failed: {error}");
-        let guest = Front::start(self.machine.clone(), ap::parts(&self.machine, trouble), trouble).unwrap();
+        let on_error = |error: &pvsim::Error| panic!("the simulator itself failed: {error}");
+        let guest = GuestServer::start(self.machine.clone(), ap::parts(&self.machine, on_error), on_error).unwrap();
         let mut command = guest.command(self.scratch.link_tool("pvebc".as_ref()));
         clean(&mut command);
         Run::of(command.args(options).current_dir(self.folder()), b"")

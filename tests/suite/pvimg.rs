@@ -115,7 +115,7 @@ fn verify_says_what_is_wrong_and_where() {
     let good = scratch.read("image");
     let rows: [(usize, &[&str]); 6] = [
         (0x7, &["PSW"]),
-        (0x9000, &["byte 0x9000 of the image is 0x01", "must be 0"]),
+        (0x9000, &["byte 0x9000 of the image", "expected 0, found 0x01"]),
         (0xc000, &["no image metadata"]),
         (0x14064, &["header"]),
         (0x16000, &["page list", "a page is changed"]),
@@ -354,7 +354,7 @@ fn what_will_not_start_is_said_before_anything_is_written() {
     let run = scratch.run("pvimg", &none);
     assert!(run.status == 2 && run.stderr.contains("--host-key-document"), "{run:?}");
     let many = ["hkd.crt"; 96].join(",");
-    create(&scratch, "4", &["-k", &many]).refuses_with(1, "an image is for 1 to 95 host keys");
+    create(&scratch, "4", &["-k", &many]).refuses_with(1, "expected 1 to 95 host keys, found 97");
     scratch.write("halves", [3; 64]);
     create(&scratch, "5", &["--image-key", "halves"]).refuses_with(1, "two halves of the image key are the same");
     assert!(!scratch.join("4").exists() && !scratch.join("5").exists());

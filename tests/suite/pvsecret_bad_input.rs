@@ -87,7 +87,7 @@ const CREATE: &[(&str, &[&str])] = &[
     ("HKD --hdr missing meta", &["'missing'", "No such file"]),
     ("HKD --hdr cut.hdr meta", &["'cut.hdr'", "640 bytes", "ends 40 bytes earlier"]),
     ("HKD --hdr slots.hdr meta", &["'slots.hdr'", "9 key slots"]),
-    ("HKD --hdr version.hdr meta", &["'version.hdr'", "version 0x200"]),
+    ("HKD --hdr version.hdr meta", &["'version.hdr'", "found 0x200"]),
     ("HKD --hdr absurd.hdr meta", &["'absurd.hdr'", "no SE header is larger"]),
     ("HKD HDR association N --input-secret b31", &["'b31' has 31", "exactly 32 bytes"]),
     ("HKD HDR association N --input-secret b33", &["'b33' has 33", "exactly 32 bytes"]),
@@ -106,9 +106,9 @@ const CREATE: &[(&str, &[&str])] = &[
     ("HKD HDR association ..", &["The name \"..\""]),
     ("HKD HDR association /etc/x", &["The name \"/etc/x\""]),
     ("HKD HDR retrievable .. --type plain --secret b1", &["The name \"..\""]),
-    ("HKD HDR retrievable N --type plain --secret b8191", &["'b8191'", "8191 bytes long", "8190"]),
-    ("HKD HDR retrievable N --type aes --secret b31", &["'b31'", "31 bytes long", "16, 24 or 32"]),
-    ("HKD HDR retrievable N --type aes --secret b33", &["'b33'", "33 bytes long"]),
+    ("HKD HDR retrievable N --type plain --secret b8191", &["'b8191'", "found 8191", "8190"]),
+    ("HKD HDR retrievable N --type aes --secret b31", &["'b31'", "found 31", "16, 24 or 32"]),
+    ("HKD HDR retrievable N --type aes --secret b33", &["'b33'", "found 33"]),
     ("HKD HDR retrievable N --type aes-xts --secret b33", &["'b33'", "32 or 64"]),
     ("HKD HDR retrievable N --type aes-xts --secret b65", &["'b65'", "32 or 64"]),
     ("HKD HDR retrievable N --type hmac-sha --secret b65", &["'b65'", "64 or 128"]),
@@ -117,20 +117,20 @@ const CREATE: &[(&str, &[&str])] = &[
     ("HKD HDR retrievable N --type ec --secret k256.key", &["'k256.key'", "secp256k1"]),
     ("HKD HDR retrievable N --type ec --secret p256.pub", &["'p256.pub'", "no unencrypted private key"]),
     ("HKD HDR retrievable N --type ec --secret b0", &["'b0'", "no unencrypted private key"]),
-    ("HKD HDR update-cck --secret b31", &["'b31'", "31 bytes long", "exactly 32"]),
-    ("HKD HDR update-cck --secret b33", &["'b33'", "33 bytes long", "exactly 32"]),
-    ("HKD HDR --extension-secret b31 meta", &["'b31'", "the extension secret is 31 bytes"]),
-    ("HKD HDR --extension-secret b33 meta", &["'b33'", "the extension secret is 33 bytes"]),
-    ("HKD HDR --cck b31 meta", &["'b31'", "the CCK is 31 bytes"]),
-    ("HKD HDR --cck b33 meta", &["'b33'", "the CCK is 33 bytes"]),
+    ("HKD HDR update-cck --secret b31", &["'b31'", "found 31", "exactly 32"]),
+    ("HKD HDR update-cck --secret b33", &["'b33'", "found 33", "exactly 32"]),
+    ("HKD HDR --extension-secret b31 meta", &["'b31'", "the extension secret: expected exactly 32 bytes, found 31"]),
+    ("HKD HDR --extension-secret b33 meta", &["'b33'", "the extension secret: expected exactly 32 bytes, found 33"]),
+    ("HKD HDR --cck b31 meta", &["'b31'", "the CCK: expected exactly 32 bytes, found 31"]),
+    ("HKD HDR --cck b33 meta", &["'b33'", "the CCK: expected exactly 32 bytes, found 33"]),
     ("HKD HDR --cck folder meta", &["'folder'", "directory"]),
     ("HKD HDR --cuid b15 meta", &["'b15'", "neither 16 bytes long nor YAML"]),
     ("HKD HDR --cuid b17 meta", &["'b17'", "neither 16 bytes long nor YAML"]),
-    ("HKD HDR --cuid cuid-short.yaml meta", &["'cuid-short.yaml'", "there are 4"]),
+    ("HKD HDR --cuid cuid-short.yaml meta", &["'cuid-short.yaml'", "found 4"]),
     ("HKD HDR --cuid cuid-list.yaml meta", &["'cuid-list.yaml'", "neither 16 bytes"]),
-    ("HKD HDR --cuid-hex 001122 meta", &["'001122'", "32 hexadecimal digits", "there are 6"]),
-    ("HKD HDR --cuid-hex 0x0011223344556677889900112233445 meta", &["there are 31"]),
-    ("HKD HDR --cuid-hex zz112233445566778899001122334455 meta", &["'z' is none"]),
+    ("HKD HDR --cuid-hex 001122 meta", &["'001122'", "32 hexadecimal digits", "found 6"]),
+    ("HKD HDR --cuid-hex 0x0011223344556677889900112233445 meta", &["found 31"]),
+    ("HKD HDR --cuid-hex zz112233445566778899001122334455 meta", &["found 'z'"]),
     ("HKD HDR --pcf 12345678901234567 meta", &["'12345678901234567'", "--pcf", "1 to 16"]),
     ("HKD HDR --pcf +1 meta", &["'+1'", "--pcf"]),
     ("HKD HDR --pcf 0x meta", &["'0x'", "--pcf"]),
@@ -151,7 +151,7 @@ const CREATE: &[(&str, &[&str])] = &[
     ("HKD HDR --policy text association N --output-secret /dev/stdout", &["the secret and the hash of the policy"]),
     (
         "-k rsa.crt -k host.crt -k missing --no-verify HDR meta",
-        &["'rsa.crt' as host-key document: its key is RSA", "; ", "'missing'"],
+        &["'rsa.crt' as host-key document: expected an EC P-521 (secp521r1) key, found RSA", "; ", "'missing'"],
     ),
     ("-k host.crt -C text --offline HDR meta", &["'text'", "contains no certificate"]),
     ("-k host.crt -C host.crt --offline HDR meta", &["none of the certificates is an IBM Z signing key"]),
@@ -240,7 +240,7 @@ fn more_host_keys_than_a_request_has_room_for_are_refused() {
     let scratch = workstation();
     let keys = vec!["host.crt"; 256].join(",");
     let args = ["create", "-q", "--no-verify", "--hdr", "se.hdr", "-o", "request", "-k", &keys, "meta"];
-    scratch.run("pvsecret", &args).refuses(1, &["256 host keys", "1 to 255"]);
+    scratch.run("pvsecret", &args).refuses(1, &["expected 1 to 255 host keys, found 256"]);
     let keys = vec!["host.crt"; 255].join(",");
     let args = ["create", "-q", "--no-verify", "--hdr", "se.hdr", "-o", "request", "-k", &keys, "meta"];
     scratch.run("pvsecret", &args).succeeds();

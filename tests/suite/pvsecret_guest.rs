@@ -1,7 +1,7 @@
 //! pvsecret add, list, lock, retrieve beyond the scenarios of `tests/guest.yaml`: every return code, many at once, the
 //! recorded command lines, and what the binary must not hold.
 
-use crate::guest::{Stage, front};
+use crate::guest::{Stage, server};
 use crate::recorded;
 use crate::support::{Run, Scratch, clean, program_for};
 use nix::sys::signal::{Signal, killpg};
@@ -177,9 +177,9 @@ fn adder() {
     let Ok(order) = std::env::var(ADDER) else { return };
     let mut words = order.split(':').map(Path::new);
     let machine = Machine::open(words.next().unwrap()).unwrap();
-    let front = front(&machine);
+    let server = server(&machine);
     for request in words {
-        let mut command = front.command(program_for("pvsecret", Some("add".as_ref())));
+        let mut command = server.command(program_for("pvsecret", Some("add".as_ref())));
         clean(&mut command);
         Run::of(command.args(["pvsecret", "add"]).arg(request), b"").succeeds();
         // The parent reads it as the word that this one is in.

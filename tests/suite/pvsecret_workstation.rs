@@ -1,6 +1,6 @@
 //! pvsecret create and verify, without a guest.
 
-use crate::faults::{Victim, torment};
+use crate::faults::{Victim, fail_every_call};
 use crate::recorded;
 use crate::support::{Run, Scratch, fixture, left_out};
 use openssl::asn1::Asn1Time;
@@ -295,7 +295,7 @@ fn policy_is_the_hash_and_the_path() {
 
 #[test]
 fn create_survives_every_fault() {
-    torment(&Victim {
+    fail_every_call(&Victim {
         name: "pvsecret create association",
         prepare: &|scratch| {
             scratch.write("host.crt", host_key_document());

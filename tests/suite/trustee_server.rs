@@ -402,7 +402,7 @@ fn nothing_is_sent_when_something_is_wrong_here() {
         (url.as_str(), "http://kbs.example.com", "expected 'https://'"),
         ("-m mkvps", "-m empty-mk", "the current wrapping key is not valid"),
         ("-m mkvps", "-m cut-mk", "no pattern in the line 'WK CUR:'"),
-        ("-m mkvps", "-m abcd", "is no master key verification pattern"),
+        ("-m mkvps", "-m abcd", "is not a master key verification pattern"),
         ("-m mkvps", "-m nowhere", "Cannot read master key verification pattern at 'nowhere'"),
         ("-r a ", "-r large ", "it is larger than 2097152 bytes"),
         ("-r a ", "-r one/se.hdr ", "not an add-secret request"),

@@ -16,7 +16,7 @@ pub struct Apqn {
 
 /// A text that is no [`Apqn`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no queue: expected card and domain in hex digits, such as 28.0014")]
+#[error("'{0}' is not a queue: expected card and domain in hex digits, such as 28.0014")]
 pub struct InvalidApqn(String);
 
 impl fmt::Display for Apqn {

@@ -20,33 +20,33 @@ pub enum Error {
     /// Queues of this bus cannot be bound.
     #[error("Missing AP bus feature APSB (SE AP pass-through not enabled ?): the bus has '{features}'")]
     NoSecureBinding {
-        /// What the bus has instead.
+        /// Features that the bus does have: the text of the attribute `features`.
         features: String,
     },
     /// A file or folder that cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The attribute.
+        /// Path of the attribute.
         path: PathBuf,
-        /// Why.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// A card that does not answer what an attribute asks it for.
-    #[error("the card has not answered for {} s what {} asks it for", waited.as_secs(), path.display())]
+    #[error("no answer from the card within {} s to the read of {}", waited.as_secs(), path.display())]
     Silent {
-        /// The attribute.
+        /// Path of the attribute.
         path: PathBuf,
-        /// How long.
+        /// Time that has passed until the wait was given up.
         waited: Duration,
     },
     /// An attribute that cannot be written.
     #[error("cannot write '{value}' to {}{}", path.display(), meaning(path, value, source))]
     Write {
-        /// The attribute.
+        /// Path of the attribute.
         path: PathBuf,
-        /// What was to be written.
+        /// Text that was to be written.
         value: String,
-        /// Why.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// A write from which the kernel does not come back.
@@ -56,43 +56,43 @@ pub enum Error {
         path.display(), waited.as_secs()
     )]
     Stuck {
-        /// The attribute.
+        /// Path of the attribute.
         path: PathBuf,
-        /// What is being written.
+        /// Text that is being written.
         value: String,
-        /// How long.
+        /// Time that has passed until the wait was given up.
         waited: Duration,
     },
     /// An attribute with a text that has no meaning.
-    #[error("{} reads '{}', which is not {wanted}", path.display(), shown(text))]
+    #[error("{}: expected {wanted}, found '{}'", path.display(), shown(text))]
     Text {
-        /// The attribute.
+        /// Path of the attribute.
         path: PathBuf,
-        /// What it reads.
+        /// Content of the attribute.
         text: String,
-        /// What it should be.
+        /// Form that the content should have.
         wanted: &'static str,
     },
     /// A queue that is not in the state that an operation needs.
     #[error("queue {apqn} is {state}, so it cannot be {operation}")]
     WrongState {
-        /// The queue.
+        /// Queue that the operation was for.
         apqn: Apqn,
-        /// Its state.
+        /// State that the queue is in.
         state: State,
-        /// What was to be done: `bound`, `associated`.
+        /// State that the queue was to get: `bound` or `associated`.
         operation: &'static str,
     },
     /// An operation that takes too long.
     #[error("queue {apqn} is not {operation} after {} s: it is {state}", waited.as_secs())]
     TimeOut {
-        /// The queue.
+        /// Queue that the operation was for.
         apqn: Apqn,
-        /// What it was waited for: `bound`, `unbound`, `associated`.
+        /// State that was waited for: `bound`, `unbound` or `associated`.
         operation: &'static str,
-        /// Its state now.
+        /// State that the queue is in at the end of the wait.
         state: State,
-        /// How long.
+        /// Time that has passed until the wait was given up.
         waited: Duration,
     },
     /// An association that the firmware began and did not complete.
@@ -101,19 +101,19 @@ pub enum Error {
         waited.as_millis()
     )]
     AssociationFailed {
-        /// The queue.
+        /// Queue that the operation was for.
         apqn: Apqn,
-        /// The secret.
+        /// Index of the secret in the ultravisor's list.
         index: u16,
-        /// What became of the queue.
+        /// State that the queue was in afterwards.
         state: State,
-        /// How long it was running.
+        /// Time for which the association was pending.
         waited: Duration,
     },
     /// An association that ended with a secret that nobody asked for.
     #[error("queue {apqn} is associated with the secret of index {found} instead of {index}")]
     OtherSecret {
-        /// The queue.
+        /// Queue that the operation was for.
         apqn: Apqn,
         /// The secret it should have.
         index: u16,
@@ -123,9 +123,9 @@ pub enum Error {
     /// A queue that is not the one any more that was planned with.
     #[error("queue {apqn} changed while it was not bound: {what}")]
     Changed {
-        /// The queue.
+        /// Queue that the operation was for.
         apqn: Apqn,
-        /// What is different.
+        /// Property of the queue that is not as planned.
         what: Change,
     },
     /// The same master key twice on a card.
@@ -134,11 +134,11 @@ pub enum Error {
          nothing was changed; take one of the two out of the guest or give it another master key"
     )]
     DoubledMasterKey {
-        /// A queue.
+        /// One of the two queues.
         first: Apqn,
         /// Another one of that card.
         second: Apqn,
-        /// Their master key.
+        /// Verification pattern of the master key that both have.
         mkvp: Mkvp,
     },
 }
@@ -148,12 +148,12 @@ pub enum Error {
 pub enum Change {
     /// Another master key, or none.
     MasterKey {
-        /// What was planned with.
+        /// Verification pattern that the plan was made with.
         planned: Mkvp,
     },
-    /// Another card.
+    /// Another card is in the place of the one that was planned with.
     SerialNumber {
-        /// What was planned with.
+        /// Serial number that the plan was made with.
         planned: SerialNumber,
     },
 }
@@ -205,7 +205,7 @@ fn meaning(attribute: &Path, value: &str, source: &io::Error) -> &'static str {
         Some(errno::EBUSY) => " (the queue is still being reset or has work to do)",
         Some(errno::EINVAL) => " (the queue is not in the state for that)",
         Some(errno::EIO) => refusal(attribute, value),
-        Some(errno::ENOENT) => " (the queue has gone, or is none that can be bound)",
+        Some(errno::ENOENT) => " (the queue has gone, or cannot be bound)",
         Some(errno::ENODEV) => " (the queue has gone)",
         _ => "",
     }

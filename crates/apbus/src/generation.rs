@@ -14,7 +14,7 @@ impl Generation {
 
 /// A text that is no [`Generation`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no generation of Crypto Express cards: expected one of CEX4 to CEX8")]
+#[error("'{0}' is not a generation of Crypto Express cards: expected one of CEX4 to CEX8")]
 pub struct InvalidGeneration(String);
 
 impl fmt::Display for Generation {

@@ -28,9 +28,9 @@ pub enum Note {
     CcaCard(u8),
     /// A card of no known type.
     CardType {
-        /// The card.
+        /// Number of the card.
         card: u8,
-        /// What its `type` reads.
+        /// Content of the card's attribute `type`.
         text: String,
     },
     /// A card or queue that cannot be read.
@@ -45,7 +45,7 @@ pub enum Note {
     NoSerialNumber(u8, Error),
     /// Queues whose master key could not be asked for, since no more may be bound.
     NotLookedAt {
-        /// The queues.
+        /// Queues that were not looked at.
         queues: Vec<Apqn>,
         /// Whether a run that is no dry run unbinds other queues first, to look at these.
         later: bool,
@@ -74,19 +74,10 @@ impl fmt::Display for Note {
             Self::NoSerialNumber(card, error) => {
                 write!(f, "Warning: the serial number of card {card:02x} is not known: {}", error.chain())
             }
-            Self::NotLookedAt { queues, later } => {
+            Self::NotLookedAt { queues, .. } => {
                 let names: Vec<_> = queues.iter().take(8).map(ToString::to_string).collect();
-                let more = if queues.len() > names.len() { ", ..." } else { "" };
-                let remedy = if *later {
-                    "a run without '--dry-run' first unbinds those that no entry wants"
-                } else {
-                    "no entry wants these, and 'pvapconfig --unbind' frees them"
-                };
-                let names = names.join(", ");
-                write!(
-                    f,
-                    "Warning: cannot read the master key of {names}{more}, as no more queues may be bound: {remedy}"
-                )
+                let (names, more) = (names.join(", "), if queues.len() > names.len() { ", ..." } else { "" });
+                write!(f, "Warning: cannot read the master key of {names}{more}, as no more queues may be bound")
             }
             Self::NotMended(apqn) => write!(f, "Warning: APQN {apqn} is in error: a run unbinds it to look at it"),
             Self::NotExact => f.write_str(

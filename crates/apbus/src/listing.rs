@@ -27,7 +27,7 @@ pub struct CardListing {
     pub queues: Vec<QueueListing>,
 }
 
-/// A queue.
+/// A queue as `lszcrypt` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueListing {
     /// Name of the queue.
@@ -47,7 +47,7 @@ pub struct DeviceListing {
     pub chkstop: Option<bool>,
     /// Whether the device is online.
     pub online: Option<bool>,
-    /// Requests so far.
+    /// Number of requests that were sent to the device so far.
     pub requests: Option<u64>,
     /// Requests in work or waiting.
     pub pending: Option<u64>,
@@ -78,7 +78,7 @@ impl Functions {
         Self::LETTERS.iter().enumerate().map(letter).collect()
     }
 
-    /// What the card is for.
+    /// Name of the mode that the card is configured for: accelerator, CCA or EP11.
     pub fn mode(self) -> &'static str {
         match [3, 4, 5].map(|bit| self.has(bit)) {
             [true, _, _] => "CCA-Coproc",
@@ -88,7 +88,7 @@ impl Functions {
         }
     }
 
-    /// What a card provides, in the words of lszcrypt; empty if nothing is known of it.
+    /// Capabilities of a card in the words of `lszcrypt`; empty if none is known.
     pub fn capabilities(self) -> Vec<&'static str> {
         if self.has(4) {
             vec![if self.has(1) || self.has(2) { "RSA 4K Clear Key" } else { "RSA 2K Clear Key" }]

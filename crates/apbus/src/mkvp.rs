@@ -9,7 +9,7 @@ pub struct Mkvp(pub [u8; 16]);
 
 /// A text that is no [`Mkvp`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no master key verification pattern: expected 32 or 64 hex digits")]
+#[error("'{0}' is not a master key verification pattern: expected 32 or 64 hex digits")]
 pub struct InvalidMkvp(String);
 
 impl fmt::Display for Mkvp {

@@ -16,13 +16,13 @@ pub struct Operator<'a> {
 /// Progress of a wait for a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// The queue.
+    /// Queue that is waited for.
     pub apqn: Apqn,
     /// State that the queue shall reach: `bound`, `unbound`, `associated`.
     pub operation: &'static str,
     /// Since the wait began.
     pub waited: Duration,
-    /// When it is given up.
+    /// Time after which the wait is given up.
     pub limit: Duration,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Operator<'a> {
         Self { bus, clock, watch }
     }
 
-    /// The bus.
+    /// The bus that this operates on.
     pub fn bus(&self) -> &'a Bus {
         self.bus
     }

@@ -59,17 +59,17 @@ pub enum Excluded {
     Secret(Apqn, u16),
 }
 
-/// Which queue serves which entry, and why not.
+/// An assignment of queues to entries, the reasons for what has none, and the steps to get there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// For each entry its queue, or why it has none.
+    /// One item for each entry, in the order of the file: its queue, or the reason why it has none.
     pub assignments: Vec<Result<Assignment, EntryUnserved>>,
     /// Every queue that no entry got, with the reason, in the order of their names.
     pub unused: Vec<(Apqn, QueueUnused)>,
     /// Steps to take, in this order. None at all if no entry can be satisfied: a typing error in the
     /// configuration file must not take away the queues that are in use.
     pub steps: Vec<Step>,
-    /// Whether no better plan exists.
+    /// `true` if no better plan exists.
     ///
     /// Usually the planner knows. If secrets are used with several master keys *and* master keys with several secrets
     /// (both against the documents' advice), finding the best plan is as hard as colouring the edges of a graph with
@@ -88,11 +88,11 @@ impl Plan {
 /// The queue of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// The queue.
+    /// Queue that serves the entry.
     pub queue: Apqn,
     /// The index of the secret it is, or is to be, associated with. `None` for an accelerator.
     pub secret: Option<u16>,
-    /// Whether the queue is bound and associated as it should be already.
+    /// Whether the queue is already bound, and associated if the entry needs that.
     pub kept: bool,
 }
 

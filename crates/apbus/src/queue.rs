@@ -25,7 +25,7 @@ pub enum State {
     Pending,
     /// The queue is bound and associated with the secret of this index.
     Associated(u16),
-    /// This guest may not use it.
+    /// The hypervisor does not let this guest use the queue.
     Illicit,
     /// The host has taken it away; the bus has not noticed yet.
     Gone,
@@ -46,14 +46,14 @@ pub enum MasterKey {
     Valid(Mkvp),
 }
 
-/// A queue.
+/// A Crypto Express queue: one domain of one card, as sysfs shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Name of the queue.
     pub apqn: Apqn,
     /// Generation of the card.
     pub generation: Generation,
-    /// Mode of the card.
+    /// Mode that the queue's card is configured for.
     pub mode: Mode,
     /// State of the queue.
     pub state: State,

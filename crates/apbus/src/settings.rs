@@ -50,9 +50,9 @@ impl BusSwitch {
 /// A card, or one of its queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// By its number.
+    /// A card, by its number.
     Card(u8),
-    /// By its name.
+    /// A queue, by card and domain.
     Queue(Apqn),
 }
 
@@ -77,7 +77,7 @@ impl DomainMask {
         Some(Self(mask))
     }
 
-    /// Whether a domain is in it.
+    /// Whether the mask has the bit of `domain`, counted from 0.
     pub fn has(&self, domain: u8) -> bool {
         let byte = self.0.get(usize::from(domain / 8)).copied().unwrap_or_default();
         byte << (domain % 8) & 0x80 != 0

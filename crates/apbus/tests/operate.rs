@@ -75,7 +75,7 @@ fn never_makes_an_attribute_that_is_not_there() {
     let path = sysfs.path().join("devices/ap/card28/28.0014/se_bind");
     fs::remove_file(&path).unwrap();
     let error = Operator::new(&bus, &Patient::default(), &|_| {}).bind(APQN, Mode::Ep11).unwrap_err();
-    assert!(error.to_string().contains("se_bind (the queue has gone, or is none that can be bound)"), "{error}");
+    assert!(error.to_string().contains("se_bind (the queue has gone, or cannot be bound)"), "{error}");
     assert!(!path.exists());
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Status of a certificate, by the usable CRLs of its issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationStatus {
-    /// Not revoked, says at least one.
+    /// At least one usable CRL covers the certificate, and none lists it.
     Good,
     /// Revoked: since when, and where that is said.
     Revoked(String),

@@ -15,21 +15,21 @@ pub enum Error {
     /// A PEM block or a DER structure is damaged.
     #[error("{what} in it is damaged")]
     Damaged {
-        /// Which structure.
+        /// Structure that the file holds: a certificate, a CRL.
         what: &'static str,
     },
     /// Bytes follow a DER structure.
     #[error("{count} bytes follow the {what}; a DER file holds one structure")]
     Trailing {
-        /// Which structure.
+        /// Structure that the file holds: a certificate, a CRL.
         what: &'static str,
-        /// How many bytes.
+        /// Number of bytes that follow.
         count: usize,
     },
     /// The key is not EC P-521.
-    #[error("its key is {found}, but a host key is EC P-521 (secp521r1)")]
+    #[error("expected an EC P-521 (secp521r1) key, found {found}")]
     NotP521 {
-        /// What the key is.
+        /// Algorithm and size of the key that was found.
         found: String,
     },
     /// None of the certificates is an IBM Z signing key.
@@ -42,7 +42,7 @@ pub enum Error {
     /// More than one of the certificates is an IBM Z signing key.
     #[error("more than one of the certificates is an IBM Z signing key ('{}'): give one", files.join("', '"))]
     SeveralSigningKeys {
-        /// Where they are.
+        /// Files that hold such certificates.
         files: Vec<String>,
     },
     /// The chain from the signing key to a trusted root does not hold.
@@ -52,9 +52,9 @@ pub enum Error {
         file: String,
         /// Subject of the certificate at which the chain breaks.
         subject: String,
-        /// How far from the signing key: 0 is the signing key itself.
+        /// Distance in the chain from the signing key, which has 0.
         depth: u32,
-        /// What is wrong, in OpenSSL's words.
+        /// Fault of that certificate, in OpenSSL's words.
         reason: String,
     },
     /// The signing key is a root itself, so that nobody vouches for it.
@@ -66,7 +66,7 @@ pub enum Error {
     /// The certificate of the signing key says that it is for something else.
     #[error("the IBM Z signing key in '{file}' is not for this use: its {what}")]
     SigningKeyUse {
-        /// What it says, or does not.
+        /// Extension that excludes this use.
         what: &'static str,
         /// File of the signing key.
         file: String,
@@ -74,9 +74,9 @@ pub enum Error {
     /// A certificate of the chain is revoked.
     #[error("the certificate '{subject}' (level {depth} of the chain) is revoked: {revocation}")]
     ChainRevoked {
-        /// Whose certificate.
+        /// Subject of the certificate, escaped for a terminal.
         subject: String,
-        /// How far from the signing key.
+        /// Distance in the chain from the signing key, which has 0.
         depth: usize,
         /// Since when, and where that is said.
         revocation: String,
@@ -84,11 +84,11 @@ pub enum Error {
     /// There is no usable CRL for a certificate of the chain.
     #[error("whether '{subject}' (level {depth} of the chain) is revoked is not known: {reason}")]
     ChainNoCrl {
-        /// Whose certificate.
+        /// Subject of the certificate, escaped for a terminal.
         subject: String,
-        /// How far from the signing key.
+        /// Distance in the chain from the signing key, which has 0.
         depth: usize,
-        /// Why no CRL could be used.
+        /// Reason why no CRL could be used.
         reason: NoUsableCrl,
     },
     /// An issuer in the chain is not allowed to sign CRLs.
@@ -96,11 +96,11 @@ pub enum Error {
         "whether '{subject}' (level {depth} of the chain) is revoked cannot be known: '{issuer}' may not sign CRLs"
     )]
     ChainNoCrlSigner {
-        /// Whose certificate.
+        /// Subject of the certificate, escaped for a terminal.
         subject: String,
-        /// How far from the signing key.
+        /// Distance in the chain from the signing key, which has 0.
         depth: usize,
-        /// Who issued it.
+        /// Issuer of the certificate, escaped for a terminal.
         issuer: String,
     },
     /// The document's time has not come.
@@ -112,7 +112,7 @@ pub enum Error {
     /// The document says that another key signed it.
     #[error("its {what} does not fit the IBM Z signing key in '{file}'")]
     AuthorityKeyId {
-        /// Which part of the authority key identifier.
+        /// Part of the authority key identifier that differs.
         what: &'static str,
         /// File of the signing key.
         file: String,
@@ -120,7 +120,7 @@ pub enum Error {
     /// The document says that somebody else signed it.
     #[error("its issuer is '{issuer}', not the subject of the IBM Z signing key in '{file}'")]
     Issuer {
-        /// Who is said to have signed it.
+        /// Issuer that the document names, escaped for a terminal.
         issuer: String,
         /// File of the signing key.
         file: String,
@@ -144,7 +144,7 @@ pub enum Error {
     #[error("whether it is revoked is not known: {0}")]
     NoCrl(NoUsableCrl),
     /// OpenSSL refused an operation.
-    #[error("OpenSSL refused")]
+    #[error("OpenSSL failed")]
     OpenSsl(#[from] ErrorStack),
 }
 

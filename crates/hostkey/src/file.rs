@@ -21,9 +21,9 @@ pub struct Sourced<T> {
 /// All certificates and CRLs of one file, in their order.
 #[derive(Default)]
 pub struct CertificateFile {
-    /// The certificates.
+    /// Certificates in the order of the file.
     pub certificates: Vec<X509>,
-    /// The CRLs.
+    /// CRLs in the order of the file.
     pub crls: Vec<Arc<X509Crl>>,
 }
 

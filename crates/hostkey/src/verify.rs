@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Whom the chain ends at.
 #[derive(Clone, Debug)]
 pub enum Roots {
-    /// These certificates alone.
+    /// Only these certificates are trusted as roots.
     Given(Vec<Sourced<X509>>),
     /// OpenSSL's default store.
     System,
@@ -23,7 +23,7 @@ pub struct Evidence {
     pub certificates: Vec<Sourced<X509>>,
     /// CRLs of all of them.
     pub crls: Vec<Sourced<Arc<X509Crl>>>,
-    /// Trusted roots.
+    /// Root certificates that a chain may end in.
     pub roots: Roots,
 }
 

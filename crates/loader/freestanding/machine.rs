@@ -37,6 +37,7 @@ const SERVICE_SIGNAL: u16 = 0x2401;
 /// Address of the disabled wait: the image was refused.
 pub const REFUSED: u64 = 0x4608;
 
+// SAFETY: it is a label in the assembly of both programs, of which only the address is taken; nobody calls it.
 unsafe extern "C" {
     /// Where a program check goes on (in the program's assembly): a fresh stack, then [`program_check`].
     fn on_program_check();
@@ -48,6 +49,7 @@ pub fn catch_program_checks() {
     unsafe { PROGRAM_NEW_PSW.write_volatile([PSW_MASK, on_program_check as usize as u64]) }
 }
 
+// SAFETY: the name is the one that the assembly jumps to, and no other symbol has it.
 #[unsafe(no_mangle)]
 extern "C" fn program_check() -> ! {
     // SAFETY: as above. A program check from here on ends in a wait.

@@ -46,6 +46,7 @@ global_asm!(
     stack = const 0xa000 - 160,
 );
 
+// SAFETY: the assembly above defines it, 24 bytes long, which is the size of the type.
 unsafe extern "C" {
     /// The last 24 bytes of the program.
     static arguments: Stage3a;
@@ -64,6 +65,7 @@ const UNPACK_AND_START: u64 = 10;
 /// Return code of DIAGNOSE 0x308: done.
 const DONE: u64 = 1;
 
+// SAFETY: the name is the one that the assembly jumps to, and no other symbol has it.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> ! {
     catch_program_checks();

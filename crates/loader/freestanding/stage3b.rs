@@ -47,6 +47,7 @@ global_asm!(
     stack = const 0x10000 - 160,
 );
 
+// SAFETY: the assembly above defines it, 64 bytes long, which is the size of the type.
 unsafe extern "C" {
     /// The last 64 bytes of the program.
     static arguments: Stage3b;
@@ -55,6 +56,7 @@ unsafe extern "C" {
 /// Where a kernel takes the place of its ramdisk from: u64 address, u64 size.
 const RAMDISK: *mut Place = 0x10408 as *mut Place;
 
+// SAFETY: the name is the one that the assembly jumps to, and no other symbol has it.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> ! {
     catch_program_checks();

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Place {
-    /// Absolute address.
+    /// Absolute address of the component's first byte.
     pub address: u64,
     /// Size in bytes, without the padding to whole pages; 0 for a component that the image does not have.
     pub size: u64,
@@ -42,13 +42,15 @@ pub struct Stage3b {
 /// Size of the arguments of stage3b.
 pub const STAGE3B_SIZE: usize = size_of::<Stage3b>();
 
-/// Where a kernel is linked to run; its image holds nothing of use below (64 KiB for boot code of other days).
+/// Address at which a kernel is linked to run. Its image holds nothing of use below: 64 KiB for boot code of other
+/// days.
 pub const KERNEL_START: u64 = 0x10000;
 
-/// Where a kernel takes its command line from.
+/// Address that a kernel takes its command line from.
 pub const COMMAND_LINE: u64 = 0x10480;
 
-/// Where a kernel says how long its command line may be, NUL included: a u64, 0 in old kernels.
+/// Address of a big-endian u64: the size in bytes that the kernel's command line may have, NUL included; 0 in old
+/// kernels.
 pub const COMMAND_LINE_LIMIT: u64 = 0x10430;
 
 /// The limit of kernels that do not say one.

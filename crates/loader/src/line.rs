@@ -19,7 +19,7 @@ impl Line {
         line
     }
 
-    /// Adds `text`.
+    /// Appends `text` to the line; what does not fit is cut off.
     pub fn push(&mut self, text: &str) {
         for &byte in text.as_bytes() {
             self.push_byte(byte);

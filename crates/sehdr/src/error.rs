@@ -18,11 +18,11 @@ pub enum Error {
         "the SE header at offset {offset:#x} says it is {size} bytes long, but the file ends {missing} bytes earlier"
     )]
     Truncated {
-        /// Where the header begins.
+        /// Offset of the header in the file, in bytes.
         offset: u64,
         /// The size it states.
         size: u32,
-        /// How many bytes are not there.
+        /// Number of bytes by which the file is too short.
         missing: u64,
     },
     /// The size in the header cannot be right.
@@ -30,22 +30,22 @@ pub enum Error {
     Size {
         /// The size it states.
         size: u32,
-        /// What is wrong with it.
+        /// Reason why a header cannot have this size.
         reason: String,
     },
     /// The header is of a version this program does not know.
-    #[error("the SE header has version {0:#x}, but only version 0x100 is known")]
+    #[error("expected version 0x100 of the SE header, found {0:#x}")]
     Version(u32),
     /// A number of key slots that no header has.
-    #[error("the SE header states {0} key slots; there must be 1 to 255")]
+    #[error("expected 1 to 255 key slots in the SE header, found {0}")]
     KeySlots(u64),
     /// The header does not begin with its magic.
-    #[error("an SE header begins with 'IBMSecEx', this does not")]
+    #[error("not an SE header: it does not begin with 'IBMSecEx'")]
     Magic,
-    /// A field is cut.
-    #[error("the SE header is cut")]
+    /// The header ends within a field.
+    #[error("the SE header is truncated")]
     Wire(#[from] uvtypes::ReadError),
-    /// Reading failed.
+    /// The file could not be read.
     #[error("cannot read")]
     Io(#[from] io::Error),
 }

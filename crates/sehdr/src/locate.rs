@@ -31,9 +31,9 @@ pub enum Search {
     Everywhere,
     /// On `count` pages behind the first `skip` pages, and nowhere else.
     Pages {
-        /// Pages to skip.
+        /// Number of pages at the start of the file that are skipped; a page has 4096 bytes.
         skip: u64,
-        /// Pages to look at.
+        /// Number of pages, from there on, that are looked at.
         count: u64,
     },
 }

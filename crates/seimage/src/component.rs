@@ -6,7 +6,7 @@ use std::io::Read;
 /// Kind of a component. The order is that of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// The Linux kernel.
+    /// The Linux kernel, in the raw form for s390x.
     Kernel,
     /// The initial ramdisk.
     Ramdisk,

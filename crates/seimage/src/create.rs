@@ -31,7 +31,7 @@ pub struct Recipe<'a> {
     pub psw_address: Option<u64>,
     /// The kernel, which nobody looks into here: see [`crate::check_kernel`].
     pub kernel: Component<'a>,
-    /// The ramdisk.
+    /// The initial ramdisk, if the image has one.
     pub ramdisk: Option<Component<'a>>,
     /// The command line; a NUL is put behind it when it has none and is not empty.
     pub command_line: Option<Zeroizing<Vec<u8>>>,

@@ -9,16 +9,16 @@ pub(crate) type Field = &'static str;
 #[non_exhaustive]
 pub enum Error {
     /// An image is for at least one machine, and a header has room for 95.
-    #[error("{0} host keys were given; an image is for 1 to {MAX_HOST_KEYS} host keys")]
+    #[error("expected 1 to {MAX_HOST_KEYS} host keys, found {0}")]
     HostKeyCount(usize),
     /// A key is not as long as it must be.
-    #[error("{what} is {actual} bytes long; it must be exactly {expected}")]
+    #[error("{what}: expected {expected} bytes, found {actual}")]
     KeySize {
-        /// Which key.
+        /// Name of the key.
         what: &'static str,
-        /// Its bytes.
+        /// Size that was found, in bytes.
         actual: usize,
-        /// How many there must be.
+        /// Size that the key must have, in bytes.
         expected: usize,
     },
     /// Both halves of an AES-XTS key are the same.
@@ -30,11 +30,11 @@ pub enum Error {
     /// A component had another size than its file said.
     #[error("the {kind} changed while it was read: expected {expected} bytes, found {found}")]
     Changed {
-        /// Which component.
+        /// Component that changed.
         kind: Kind,
         /// The size at the beginning.
         expected: u64,
-        /// What was read, or one more than expected when there was more.
+        /// Bytes that were read; one more than expected if there were more.
         found: u64,
     },
     /// A component is no longer what keys were derived from.
@@ -52,11 +52,11 @@ pub enum Error {
     /// A loader that cannot be one.
     #[error("{what} is {size} bytes long; {limit}")]
     Loader {
-        /// Which part.
+        /// Part of the image.
         what: &'static str,
-        /// Its bytes.
+        /// Size that was found, in bytes.
         size: usize,
-        /// How many there may be.
+        /// Sizes that are possible, in words.
         limit: &'static str,
     },
     /// The kernel is not one that the loader can start.
@@ -65,7 +65,7 @@ pub enum Error {
     /// The command line is longer than the kernel takes.
     #[error("the command line has {size} bytes with its final NUL; this kernel takes {limit} at most")]
     CommandLine {
-        /// Its bytes.
+        /// Size of the command line in bytes, NUL included.
         size: u64,
         /// The kernel's own limit.
         limit: u64,
@@ -74,26 +74,26 @@ pub enum Error {
     #[error("it has no image metadata at 0xc000: it is a bare header, an image of an old tool, or none at all")]
     NoMetadata,
     /// The metadata is of a version this program does not know.
-    #[error("the image metadata has version {0}, but only version 1 is known")]
+    #[error("expected version 1 of the image metadata, found {0}")]
     MetadataVersion(u32),
     /// The metadata names a place that cannot be.
     #[error("the image metadata names {what} at offset {offset:#x}; {problem}")]
     Place {
-        /// What it names.
+        /// Part of the image that the metadata names.
         what: &'static str,
-        /// Where.
+        /// Offset in the file that the metadata gives, in bytes.
         offset: u64,
-        /// What is wrong.
+        /// Fault, as the end of a sentence.
         problem: &'static str,
     },
     /// A field of the IPIB is not what it must be.
-    #[error("{field} in the IPIB is {found:#x}; expected {expected:#x}")]
+    #[error("{field} in the IPIB: expected {expected:#x}, found {found:#x}")]
     Ipib {
-        /// Which.
+        /// Field of the IPIB.
         field: Field,
-        /// What it is.
+        /// Value of the field.
         found: u64,
-        /// What it must be.
+        /// Value that the field must have.
         expected: u64,
     },
     /// A reserved byte of the IPIB is set.
@@ -102,11 +102,11 @@ pub enum Error {
     /// A component in the IPIB cannot be.
     #[error("component {number} of the IPIB, at address {address:#x}, {problem}")]
     Components {
-        /// Counted from 0.
+        /// Number of the component in the list, counted from 0.
         number: u32,
-        /// Where it should be.
+        /// Address that the list gives the component.
         address: u64,
-        /// What is wrong.
+        /// Fault, as the end of a sentence.
         problem: &'static str,
     },
     /// The file is not what its header says.
@@ -128,10 +128,10 @@ pub enum Error {
     #[error(transparent)]
     KeySlots(#[from] uvrequest::Error),
     /// A structure is cut.
-    #[error("the image is cut")]
+    #[error("the image is truncated")]
     Wire(#[from] uvtypes::ReadError),
     /// OpenSSL refused an operation.
-    #[error("OpenSSL refused")]
+    #[error("OpenSSL failed")]
     OpenSsl(#[from] ErrorStack),
 }
 
@@ -150,14 +150,14 @@ impl From<sehdr::Error> for Error {
 #[non_exhaustive]
 pub enum Difference {
     /// The image does not begin with the short PSW.
-    #[error("the image does not begin with the PSW 0x0008000180011000 of SE images; found {0:#018x}")]
+    #[error("expected the PSW 0x0008000180011000 of SE images at the start, found {0:#018x}")]
     ShortPsw(u64),
     /// Bytes that belong to nothing must be zero.
-    #[error("byte {offset:#x} of the image is {value:#04x}; nothing lies there, so it must be 0")]
+    #[error("byte {offset:#x} of the image, where nothing lies: expected 0, found {value:#04x}")]
     Gap {
-        /// Where.
+        /// Offset in the file that the metadata gives, in bytes.
         offset: u64,
-        /// What stands there.
+        /// Value of the byte.
         value: u8,
     },
     /// The IPIB and the metadata name different headers.
@@ -167,31 +167,31 @@ pub enum Difference {
     Header {
         /// Address in the IPIB.
         address: u64,
-        /// Size in the IPIB.
+        /// Size that the IPIB states, in bytes.
         size: u64,
-        /// Where it is.
+        /// Offset at which the header lies.
         expected: u64,
-        /// How large it is.
+        /// Size that the header has, in bytes.
         expected_size: u64,
     },
     /// No component may lie where something else is.
     #[error("the component at {address:#x} lies on the {what}")]
     Overlap {
-        /// Of the component.
+        /// Address of the component.
         address: u64,
-        /// What else is there.
+        /// Part of the image that lies there, too.
         what: &'static str,
     },
     /// No reader takes a header of this size.
-    #[error("the SE header has {0} bytes; expected 8192 at most")]
+    #[error("expected an SE header of at most 8192 bytes, found {0}")]
     HeaderSize(u32),
     /// Between stage3a and header there is no loader's argument that fits.
     #[error("stage3a has no arguments that name this SE header and this IPIB")]
     LoaderArguments,
     /// Another number of pages.
-    #[error("the components have {found} pages; expected {expected}, as the SE header says")]
+    #[error("expected components of {expected} pages, as the SE header says, found {found}")]
     Pages {
-        /// In the IPIB.
+        /// Number of pages of all components in the IPIB.
         found: u64,
         /// In the header.
         expected: u64,

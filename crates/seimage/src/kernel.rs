@@ -45,16 +45,18 @@ impl KernelFacts {
 pub fn check_kernel(head: &[u8]) -> Result<KernelFacts, Error> {
     let (at, magic) = MAGIC;
     if head.starts_with(b"\x7fELF") {
-        return Err(Error::Kernel("is an ELF file; expected the raw image ('image' or 'bzImage' of an s390x build)"));
+        return Err(Error::Kernel("is an ELF file: expected the raw image ('image' or 'bzImage' of an s390x build)"));
     }
     if head.is_empty() {
         return Err(Error::Kernel("is empty"));
     }
     if head.len() as u64 <= DROPPED {
-        return Err(Error::Kernel("has 64 KiB or less; the loader drops so much of it, so nothing is left to start"));
+        return Err(Error::Kernel(
+            "has 64 KiB or less: the loader drops the first 64 KiB, so nothing is left to start",
+        ));
     }
     if !head.get(at..).is_some_and(|rest| rest.starts_with(magic)) {
-        return Err(Error::Kernel("is none for s390x: expected 'S390EP' at offset 0x10008"));
+        return Err(Error::Kernel("is not for s390x: expected 'S390EP' at offset 0x10008"));
     }
     if head.len() < KERNEL_HEAD {
         return Err(Error::Kernel("ends before the field for the size of its command line, at offset 0x10430"));
@@ -86,7 +88,7 @@ mod tests {
         other[0x1000d] = b'Q';
         let rows: [(&[u8], &str); 6] = [
             (&elf, "ELF"),
-            (&other, "none for s390x"),
+            (&other, "not for s390x"),
             (&[], "empty"),
             (&[0; 0xffff], "64 KiB"),
             (&kernel()[..0x10000], "64 KiB"),

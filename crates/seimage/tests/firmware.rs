@@ -3,21 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use hostkey::{HostKeyDocument, TrustedHostKey};
-use openssl::hash::MessageDigest;
-use openssl::x509::X509;
 use pvsim::HostKey;
 use pvsim::unpack::{Refused, unpack};
 use seimage::{Component, Error, Image, ImageKeys, InputsDigest, Loader, LoaderFinding, Recipe, create, verify};
 use std::io::Cursor;
 use uvtypes::SecretBox;
-
-fn document(key: &HostKey) -> TrustedHostKey {
-    let mut certificate = X509::builder().unwrap();
-    certificate.set_pubkey(key.private_key()).unwrap();
-    certificate.sign(key.private_key(), MessageDigest::sha512()).unwrap();
-    HostKeyDocument::from_certificate(certificate.build()).unwrap().trust_unverified()
-}
 
 fn bytes(size: usize) -> Vec<u8> {
     (0..size).map(|at| (at / 5 + at) as u8 | 1).collect()
@@ -50,7 +40,7 @@ fn keys(kind: &Kind) -> ImageKeys {
     keys
 }
 
-fn image(kind: &Kind, host_keys: &[TrustedHostKey], keys: ImageKeys) -> Vec<u8> {
+fn image(kind: &Kind, host_keys: &[hostkey::TrustedHostKey], keys: ImageKeys) -> Vec<u8> {
     let (kernel, ramdisk) = (bytes(kind.kernel), kind.ramdisk.map(bytes));
     let recipe = Recipe {
         loader: &Loader::own(),
@@ -107,7 +97,7 @@ fn kinds() -> [Kind; 16] {
 fn sixteen_kinds_of_images_start() {
     let kinds = kinds();
     let hosts: Vec<_> = (0..3).map(|_| HostKey::generate().unwrap()).collect();
-    let documents: Vec<_> = hosts.iter().map(document).collect();
+    let documents: Vec<_> = hosts.iter().map(|host| host.trusted().unwrap()).collect();
     for kind in &kinds {
         let host_keys: Vec<_> = (0..kind.hosts).map(|number| documents[number % 3].clone()).collect();
         let keys = keys(kind);
@@ -140,7 +130,7 @@ fn one_flipped_byte_is_refused_for_the_right_reason() {
         Kind { kernel: 0x10500, ramdisk: Some(900_000), command_line: Some(b"x"), plain: 0xe0, ..Kind::default() };
     let keys = keys(&kind);
     let header_key = keys.header_key.clone();
-    let mut image = image(&kind, &[document(&host)], keys);
+    let mut image = image(&kind, &[host.trusted().unwrap()], keys);
     let place = Image::open(&mut Cursor::new(&image)).unwrap();
     let (header, ipib) = (place.metadata.header as usize, place.metadata.ipib as usize);
     let first = place.ipib.components[0].address as usize;
@@ -168,7 +158,7 @@ fn one_flipped_byte_is_refused_for_the_right_reason() {
 #[test]
 fn a_flipped_byte_is_refused_in_images_of_every_kind() {
     let hosts: Vec<_> = (0..3).map(|_| HostKey::generate().unwrap()).collect();
-    let documents: Vec<_> = hosts.iter().map(document).collect();
+    let documents: Vec<_> = hosts.iter().map(|host| host.trusted().unwrap()).collect();
     let mut random = Random(0x1234_5678_9abc_def0);
     for kind in &kinds() {
         let host_keys: Vec<_> = (0..kind.hosts).map(|number| documents[number % 3].clone()).collect();

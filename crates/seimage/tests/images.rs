@@ -2,10 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use hostkey::{HostKeyDocument, TrustedHostKey};
-use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
-use openssl::x509::X509;
+use hostkey::TrustedHostKey;
 use pvsim::{HostKey, image::open_header};
 use seimage::{
     Component, Created, Difference, Error, Image, ImageKeys, InputsDigest, Kind, Loader, LoaderFinding, MAX_HOST_KEYS,
@@ -13,13 +10,6 @@ use seimage::{
 };
 use std::io::{Cursor, Read};
 use uvtypes::SecretBox;
-
-fn document(key: &PKey<Private>) -> TrustedHostKey {
-    let mut certificate = X509::builder().unwrap();
-    certificate.set_pubkey(key).unwrap();
-    certificate.sign(key, MessageDigest::sha512()).unwrap();
-    HostKeyDocument::from_certificate(certificate.build()).unwrap().trust_unverified()
-}
 
 fn bytes(size: usize, salt: usize) -> Vec<u8> {
     (0..size).map(|at| (at / 13 + at + salt) as u8 | 1).collect()
@@ -62,7 +52,7 @@ fn check(image: &[u8], header_key: Option<&SecretBox<[u8; 32]>>) -> Result<Loade
 #[test]
 fn all_kinds_are_read_as_they_were_made() {
     let host = HostKey::generate().unwrap();
-    let host_keys = [document(host.private_key())];
+    let host_keys = [host.trusted().unwrap()];
     let chunk = 64 * PAGE_SIZE as usize;
     let ramdisks = [None, Some(0), Some(1), Some(4095), Some(4096), Some(4097), Some(chunk), Some(3 * chunk + 5)];
     for (number, ramdisk) in ramdisks.into_iter().enumerate() {
@@ -116,7 +106,7 @@ fn all_kinds_are_read_as_they_were_made() {
 
 #[test]
 fn no_changed_byte_goes_unseen() {
-    let host_keys = [HostKey::generate().unwrap(), HostKey::generate().unwrap()].map(|key| document(key.private_key()));
+    let host_keys = [HostKey::generate().unwrap(), HostKey::generate().unwrap()].map(|key| key.trusted().unwrap());
     let parts = Parts {
         kernel: bytes(0x11001, 3),
         ramdisk: Some(bytes(5000, 4)),
@@ -163,7 +153,7 @@ fn no_changed_byte_goes_unseen() {
 #[test]
 fn from_1_to_95_host_keys() {
     let key = HostKey::generate().unwrap();
-    let keys: Vec<_> = (0..=MAX_HOST_KEYS).map(|_| document(key.private_key())).collect();
+    let keys: Vec<_> = (0..=MAX_HOST_KEYS).map(|_| key.trusted().unwrap()).collect();
     let parts = Parts { kernel: bytes(10, 3), ramdisk: None, command_line: None, flags: 0 };
     let make = |count: usize| make(&parts, &keys[..count], ImageKeys::random().unwrap());
     for count in [0, 96] {
@@ -176,7 +166,7 @@ fn from_1_to_95_host_keys() {
 
 #[test]
 fn inputs_that_change_while_they_are_read_are_refused() {
-    let host_keys = [document(HostKey::generate().unwrap().private_key())];
+    let host_keys = [HostKey::generate().unwrap().trusted().unwrap()];
     let loader = loader();
     let with = |kernel: Component<'_>| {
         let recipe = Recipe {
@@ -220,7 +210,7 @@ fn every_input_changes_every_derived_value() {
         digest.add_component(Kind::Kernel, &[kernel; 64]);
         digest
     };
-    let host_keys = [document(HostKey::generate().unwrap().private_key())];
+    let host_keys = [HostKey::generate().unwrap().trusted().unwrap()];
     // All derived values as an image has them: header key, CCK, image key, IV, customer key, four prefixes.
     let values = |seed: &SecretBox<[u8; 32]>, inputs: &InputsDigest| {
         let keys = ImageKeys::derived(seed, inputs).unwrap();

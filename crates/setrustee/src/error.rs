@@ -1,34 +1,34 @@
 use openssl::error::ErrorStack;
 
-/// Why something for or of Trustee cannot be made, read or used.
+/// Reason why something for or of Trustee cannot be made, read or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A JSON text is none, or not of this form.
     #[error("not {what}")]
     Json {
-        /// What was expected.
+        /// Kind of text that was expected.
         what: &'static str,
-        /// What is wrong where.
+        /// The parser's message, with line and column.
         #[source]
         source: serde_json::Error,
     },
     /// A field has the wrong size.
-    #[error("the field '{field}' has {found} bytes; expected {expected}")]
+    #[error("the field '{field}': expected {expected} bytes, found {found}")]
     FieldSize {
-        /// Which field.
+        /// Name of the field.
         field: &'static str,
-        /// What is expected, in words.
+        /// Sizes that the field may have, in bytes.
         expected: String,
         /// What is there.
         found: usize,
     },
     /// A number in a challenge is not what Trustee puts there.
-    #[error("the field '{field}' is {found}; expected {expected}")]
+    #[error("the field '{field}': expected {expected}, found {found}")]
     FieldValue {
-        /// Which field.
+        /// Name of the field.
         field: &'static str,
-        /// What Trustee puts there.
+        /// Value that Trustee puts there.
         expected: usize,
         /// What is there.
         found: usize,
@@ -58,17 +58,17 @@ pub enum Error {
     #[error("the token {0}")]
     TokenClaims(String),
     /// A token is past its time.
-    #[error("the token expired {0} seconds ago: make another one with 'pvtools trustee key'")]
+    #[error("the token expired {0} seconds ago: make another one")]
     TokenExpired(i64),
     /// A token with a lifetime that nobody should have.
-    #[error("a lifetime of {0} seconds; expected 1 to {max}", max = crate::token::MAX_LIFETIME)]
+    #[error("expected a lifetime of 1 to {max} seconds, found {0}", max = crate::token::MAX_LIFETIME)]
     Lifetime(i64),
     /// A resource name that the server refuses.
-    #[error("'{name}' is no name of a resource: {reason}")]
+    #[error("'{name}' is not the name of a resource: {reason}")]
     ResourceName {
-        /// The name.
+        /// The text, escaped for a terminal.
         name: String,
-        /// What is wrong with it.
+        /// Reason why a server would refuse the name.
         reason: String,
     },
     /// A resource is too large for the server.
@@ -80,13 +80,13 @@ pub enum Error {
     /// A text is no id of a secret.
     #[error("{0}")]
     SecretId(String),
-    /// What `pvsecret create` writes beside a request is something else.
+    /// The text is not the name and id of an association secret, as `pvsecret create` writes them beside a request.
     #[error("not the name and id of an association secret: {0}")]
     Identity(String),
     /// Reference values need images.
     #[error("no image was given: a policy that tests no tag lets every image pass")]
     NoImages,
     /// OpenSSL refused an operation.
-    #[error("OpenSSL refused")]
+    #[error("OpenSSL failed")]
     OpenSsl(#[from] ErrorStack),
 }

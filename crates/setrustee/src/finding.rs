@@ -2,26 +2,26 @@ use serde::Serialize;
 use std::fmt;
 use uvtypes::text::escaped;
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// It works, but not as safely or as long as it should.
+    /// What was looked at works, but not as safely or as long as it should.
     Warning,
-    /// It does not work, or protects nothing.
+    /// What was looked at does not work, or protects nothing.
     Error,
 }
 
-/// What a check found.
+/// A fault that a check found: how bad, where, what, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// Severity of the fault.
     pub severity: Severity,
-    /// Where: a file, a line, a field.
+    /// File, line or field with the fault.
     pub place: String,
-    /// What is wrong.
+    /// The fault, as a sentence.
     pub problem: String,
-    /// What to do.
+    /// What the administrator should do.
     pub advice: String,
 }
 

@@ -20,10 +20,10 @@ pub const TRUST_CLAIMS: [&str; 8] = [
     "sourced-data",
 ];
 
-/// Where a policy has its lists.
+/// Place where a policy has its lists of accepted values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lists {
-    /// In its own text.
+    /// The lists stand in the text of the policy.
     Literal,
     /// In the reference value service, where [`ReferenceValues::to_rvps`] puts them.
     Registered,

@@ -15,7 +15,7 @@ pub(crate) const ATTESTATION_HOST_KEYS: &str = "se_attestation_phkh";
 /// An image that may be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageReference {
-    /// What it is called in comments: its file.
+    /// Name of the image's file, for comments in what is generated.
     pub name: String,
     /// The tag of its SE header.
     pub tag: [u8; 16],
@@ -34,9 +34,9 @@ impl ImageReference {
 /// A machine that guests may run on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineReference {
-    /// What it is called in comments: the file of its host-key document.
+    /// Name of the host-key document's file, for comments in what is generated.
     pub name: String,
-    /// Its host key.
+    /// Host-key hash of the machine.
     pub host_key: HostKeyHash,
 }
 
@@ -56,7 +56,7 @@ impl ReferenceValues {
         if images.is_empty() { Err(Error::NoImages) } else { Ok(Self { images, machines }) }
     }
 
-    /// The images.
+    /// The images that guests may run.
     pub fn images(&self) -> &[ImageReference] {
         &self.images
     }
@@ -87,7 +87,7 @@ impl ReferenceValues {
             .collect()
     }
 
-    /// For people.
+    /// The values as text for people, one image after the other.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for image in &self.images {
@@ -104,7 +104,7 @@ impl ReferenceValues {
         text
     }
 
-    /// For programs: lists by name, and what each image is.
+    /// The values as JSON for programs: lists by name, and what each image is.
     pub fn to_json(&self) -> Value {
         let images = self.images.iter().map(|image| {
             let host_keys: Vec<_> = image.host_keys.iter().map(|hash| format!("{hash:x}")).collect();

@@ -40,7 +40,7 @@ impl ResourcePath {
         Self([REPOSITORY.to_owned(), mkvp.to_string(), tag.to_owned()])
     }
 
-    /// The parts.
+    /// Repository, type and tag.
     pub fn parts(&self) -> [&str; 3] {
         [&self.0[0], &self.0[1], &self.0[2]]
     }
@@ -104,7 +104,7 @@ pub fn parse_secret_id(text: &str) -> Result<SecretId, Error> {
 pub struct SecretIdentity {
     /// The name, if it is known.
     pub name: Option<String>,
-    /// The id.
+    /// Id of the secret in the ultravisor's store.
     pub id: SecretId,
 }
 
@@ -166,7 +166,7 @@ impl SecretPair {
         }
     }
 
-    /// The master key.
+    /// Verification pattern of the master key that the pair is for.
     pub fn mkvp(&self) -> &Mkvp {
         &self.mkvp
     }
@@ -196,7 +196,7 @@ impl SecretPair {
                     "the request is for the image with tag {}, which is none of the given ones",
                     hex::encode(view.boot_tags().tag)
                 ),
-                "make it again with 'pvsecret create --hdr IMAGE': the ultravisor would refuse it (0x0108)",
+                "make it again for one of these images: the ultravisor would refuse it (0x0108)",
             ));
         }
         let slots = view.host_keys();
@@ -205,7 +205,7 @@ impl SecretPair {
             findings.push(Finding::error(
                 place,
                 "the request has a key slot for none of the host keys",
-                "make it again with '-k' for each machine: the ultravisor would refuse it (0x0108)",
+                "make it again for these machines: the ultravisor would refuse it (0x0108)",
             ));
         } else {
             findings.extend(without.into_iter().map(|host_key| {
@@ -218,7 +218,7 @@ impl SecretPair {
             findings.push(Finding::error(
                 place,
                 problem,
-                "make it again without '--cuid': a guest of a pod has a new one",
+                "make it again for any boot: each guest of a pod has a CUID of its own",
             ));
         }
         findings

@@ -10,7 +10,7 @@ use uvtypes::SecretBox;
 /// Bits of the pairs that we make.
 pub const RSA_BITS: u32 = 4096;
 
-/// Both halves of a pair.
+/// RSA key pair that encrypts measurement keys for the verifier: both halves.
 #[derive(Clone)]
 pub struct MeasurementKeyPair(PKey<Private>);
 
@@ -58,7 +58,7 @@ impl MeasurementKeyPair {
         if key.id() == Id::RSA { Ok(Self(key)) } else { Err(Error::NotAnRsaKey) }
     }
 
-    /// PKCS#8 PEM.
+    /// The private key as PKCS#8 PEM.
     ///
     /// # Errors
     /// [`Error::OpenSsl`].
@@ -66,7 +66,7 @@ impl MeasurementKeyPair {
         Ok(SecretBox::new(self.0.private_key_to_pem_pkcs8()?))
     }
 
-    /// The public half.
+    /// The public half, which makes challenges.
     ///
     /// # Errors
     /// [`Error::OpenSsl`].

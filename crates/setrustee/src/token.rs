@@ -24,7 +24,7 @@ impl fmt::Debug for AdminKey {
     }
 }
 
-/// What a token says.
+/// Claims of a token: who may do what, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenClaims {
     /// `iss`, as the server's configuration has it.
@@ -40,7 +40,7 @@ pub struct TokenClaims {
 }
 
 impl AdminKey {
-    /// A fresh one.
+    /// A fresh Ed25519 key.
     ///
     /// # Errors
     /// [`Error::OpenSsl`].
@@ -57,7 +57,7 @@ impl AdminKey {
         if key.id() == Id::ED25519 { Ok(Self(key)) } else { Err(Error::NotAnEd25519Key) }
     }
 
-    /// PKCS#8 PEM.
+    /// The private key as PKCS#8 PEM.
     ///
     /// # Errors
     /// [`Error::OpenSsl`].
@@ -73,7 +73,7 @@ impl AdminKey {
         Ok(self.0.public_key_to_pem()?)
     }
 
-    /// Signs a token.
+    /// Makes a token with these claims, signed with this key.
     ///
     /// # Errors
     /// [`Error::Lifetime`], [`Error::OpenSsl`].
@@ -134,7 +134,7 @@ impl Token {
         &self.text
     }
 
-    /// When it expires, in seconds since 1970.
+    /// Time at which the token expires, in seconds since 1970.
     pub fn expires(&self) -> Option<i64> {
         self.expires
     }

@@ -41,12 +41,12 @@ pub enum Part {
     EncrMeasurementKey,
     /// The encrypted nonce.
     EncrRequestNonce,
-    /// The image.
+    /// The image that the guest runs, by its boot tags.
     ImageHdrTags,
 }
 
 impl Part {
-    /// All of them.
+    /// All parts, in the order in which they are compared.
     pub const ALL: [Self; 7] = [
         Self::Measurement,
         Self::AdditionalData,
@@ -74,12 +74,12 @@ impl Part {
 /// A part that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Which.
+    /// Part of the evidence that differs.
     pub part: Part,
     /// Parts that may be the cause instead: nothing tells them apart.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub or: Vec<Part>,
-    /// What is wrong.
+    /// The difference, as a sentence.
     pub problem: String,
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What the verifier tells the policy of the guest: hex, lower case.
+/// Claims of an evidence as the verifier gives them to a policy: lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claims {
     /// The boot of the guest.
@@ -122,12 +122,12 @@ impl Claims {
     }
 }
 
-/// The outcome.
+/// Outcome of the verification of an evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// What the evidence claims.
+    /// Claims of the evidence, verified or not.
     pub claims: Claims,
-    /// What is wrong with it: nothing, if it is verified.
+    /// Differences from what is expected; none if the evidence is verified.
     pub differences: Vec<Difference>,
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use hostkey::HostKeyDocument;
-use pvsim::{Front, Machine, ap};
+use pvsim::{GuestServer, Machine, ap};
 use sehdr::SeHeader;
 use setrustee::{SecretIdentity, SecretPair, mkvp};
 use std::fs;
@@ -49,9 +49,10 @@ fn write_pair(machine: &Machine, pattern: &str, folder: &Path) {
 fn agent_associates_queues_and_adds_a_secret_once() {
     let scratch = tempfile::tempdir().unwrap();
     let machine = Machine::init(&scratch.path().join("m"), None).unwrap();
-    let guest =
-        Front::start(machine.clone(), ap::parts(&machine, |error| println!("{error}")), |error| println!("{error}"))
-            .unwrap();
+    let guest = GuestServer::start(machine.clone(), ap::parts(&machine, |error| println!("{error}")), |error| {
+        println!("{error}")
+    })
+    .unwrap();
     let shell = |command: &str| {
         let output = guest.command("sh").args(["-c", command]).output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())

@@ -157,6 +157,26 @@ fn resource_policy_is_for_affirmed_guests_alone() {
     assert_eq!(kind(resource_policy()), Kind::Resource);
 }
 
+/// Policies of 1 MiB, which is what is read of one: a sign for ever, one rule for ever, and each named by each claim.
+#[test]
+fn lint_comes_to_an_end() {
+    let many = |what: &dyn Fn(usize) -> String| (0..60_000).map(what).collect::<String>();
+    let claims = |claims: &str| format!("package policy\ntrust_claims := {{{claims}}}\n");
+    let policies = [
+        claims(&format!("\"hardware\": {}1", "-".repeat(1 << 20))),
+        claims(&many(&|number| format!("\"{number}\":x,"))) + "x := 3\n",
+        claims(&many(&|_| "\"hardware\":x,".to_owned())) + &many(&|_| "x := 300\n".to_owned()),
+        claims(&many(&|number| format!("\"hardware\":x{number},"))) + &many(&|number| format!("x{number} := 300\n")),
+    ];
+    for (number, policy) in policies.iter().enumerate() {
+        let began = std::time::Instant::now();
+        lint(policy, Kind::Attestation);
+        lint(policy, Kind::Resource);
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_secs(20), "policy {number}: {took:?}");
+    }
+}
+
 #[test]
 fn lint_finds_what_a_server_swallows() {
     let good = attestation_policy(&values(), Lists::Literal);

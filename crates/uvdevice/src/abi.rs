@@ -19,7 +19,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ControlBlock {
-    /// Must be 0.
+    /// Flags: none is defined, so 0.
     pub flags: u32,
     /// Out: return code of the ultravisor.
     pub uv_rc: u16,
@@ -29,7 +29,7 @@ pub struct ControlBlock {
     pub argument_addr: u64,
     /// Bytes of the argument.
     pub argument_len: u32,
-    /// Must be 0.
+    /// Reserved: the kernel refuses anything but zeros.
     pub reserved14: [u8; 0x40 - 0x14],
 }
 
@@ -78,7 +78,7 @@ pub struct AttestArgument {
     pub add_data_len: u32,
     /// Bytes of the user data.
     pub user_data_len: u16,
-    /// Must be 0.
+    /// Reserved: the kernel refuses anything but 0.
     pub reserved136: u16,
 }
 
@@ -126,13 +126,13 @@ pub const RETRIEVE_MIN: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Command {
-    /// Which commands there are.
+    /// Tells which commands the device supports.
     Info = 0,
     /// Measure the guest.
     Attest = 1,
     /// Add a secret to the store.
     AddSecret = 2,
-    /// List the store.
+    /// Lists the guest's secret store.
     ListSecrets = 3,
     /// Lock the store until the next boot.
     LockSecrets = 4,

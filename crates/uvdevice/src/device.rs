@@ -59,7 +59,7 @@ pub trait Ultravisor {
     fn retrieve_secret(&self, index: u16, length: u32) -> Result<SecretBox<Vec<u8>>, Error>;
 }
 
-/// Which commands there are. Bit n, counted from the least significant, stands for the command with number n.
+/// Commands that exist: bit n, counted from the least significant, stands for the command with number n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
     /// Commands of the driver.
@@ -97,12 +97,12 @@ pub struct AttestInput<'a> {
     pub additional_size: usize,
 }
 
-/// An attestation.
+/// Result of an attestation, as the ultravisor gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attested {
-    /// The measurement.
+    /// The measurement: an HMAC over the guest's state.
     pub measurement: Vec<u8>,
-    /// Additional data.
+    /// Additional data that the request asked for; empty if none.
     pub additional: Vec<u8>,
     /// Configuration unique id of the guest.
     pub cuid: Cuid,

@@ -15,21 +15,21 @@ pub enum Error {
         path.display()
     )]
     NoDevice {
-        /// What was to be opened.
+        /// Path of the device.
         path: PathBuf,
     },
     /// The device is for root.
     #[error("{}: permission denied: only root may use it", path.display())]
     Permission {
-        /// What was to be opened.
+        /// Path of the device.
         path: PathBuf,
     },
     /// The device cannot be opened for another reason.
     #[error("cannot open {}", path.display())]
     Open {
-        /// What was to be opened.
+        /// Path of the device.
         path: PathBuf,
-        /// Why it cannot.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -42,26 +42,26 @@ pub enum Error {
     /// The ioctl failed: the command did not reach the ultravisor.
     #[error("the uvdevice did not carry out the command '{}'", command.name())]
     Ioctl {
-        /// Which command.
+        /// Command that was sent.
         command: Command,
-        /// Why not.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
     /// The ultravisor refused.
     #[error("Ultravisor: '{}' ({code})", code.reason(*command))]
     Refused {
-        /// Which command.
+        /// Command that was sent.
         command: Command,
-        /// Why: see [`ReturnCode::reason`].
+        /// Return code of the ultravisor; [`ReturnCode::reason`] has it in words.
         code: ReturnCode,
     },
     /// An argument has a length that the driver never takes.
-    #[error("{what} of {found} bytes; the uvdevice takes {least} to {most}")]
+    #[error("{what}: expected {least} to {most} bytes, found {found}")]
     Length {
-        /// What it is.
+        /// Name of the argument.
         what: &'static str,
-        /// How long it is.
+        /// Length that was given, in bytes.
         found: usize,
         /// Maximum length in bytes.
         most: usize,
@@ -69,11 +69,11 @@ pub enum Error {
         least: usize,
     },
     /// The kernel says that it wrote more than there is room for.
-    #[error("the uvdevice says that it wrote {said} bytes of additional data into {room}")]
+    #[error("the uvdevice reports {said} bytes of additional data in a buffer of {room}")]
     Overrun {
-        /// What it says.
+        /// Length that the device reports, in bytes.
         said: u32,
-        /// What there was.
+        /// Length of the buffer, in bytes.
         room: usize,
     },
     /// The list of secrets is malformed.
@@ -82,26 +82,26 @@ pub enum Error {
     /// A file about the ultravisor that cannot be read.
     #[error("cannot read {}", path.display())]
     Query {
-        /// The file.
+        /// Path of the file below `/sys/firmware/uv`.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
     /// A file about the ultravisor that says something else than it should.
-    #[error("{} reads '{text}', which is not {wanted}", path.display())]
+    #[error("{}: expected {wanted}, found '{text}'", path.display())]
     QueryText {
-        /// The file.
+        /// Path of the file below `/sys/firmware/uv`.
         path: PathBuf,
-        /// What it reads.
+        /// Content of the file.
         text: String,
-        /// What it should be.
+        /// Form that the content should have.
         wanted: &'static str,
     },
 }
 
 impl Error {
-    /// Why the device at `path` cannot be opened.
+    /// The error for a device at `path` that cannot be opened.
     pub fn of_opening(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match errno(&source) {

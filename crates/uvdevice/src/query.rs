@@ -31,7 +31,7 @@ pub enum SeStatus {
     Guest,
     /// A host of such guests.
     Host,
-    /// Neither.
+    /// Neither guest nor host of Secure Execution.
     None,
     /// Guest and host at once, which cannot be.
     Both,
@@ -113,7 +113,7 @@ impl UvInfo {
 }
 
 impl Bits {
-    /// Whether this one is on.
+    /// Whether `bit`, counted from the most significant, is set.
     pub fn has(self, bit: u32) -> bool {
         bit < 64 && self.0 >> (63 - bit) & 1 == 1
     }

@@ -17,14 +17,14 @@ pub struct ReturnCode {
 pub struct Reason {
     /// The command it is for; `None` for all commands.
     pub command: Option<Command>,
-    /// The return code.
+    /// Return code, rc.
     pub rc: u16,
     /// Meaning of the code.
     pub text: &'static str,
 }
 
 impl ReturnCode {
-    /// Done.
+    /// The command was carried out: rc 0x0001.
     pub const SUCCESS: Self = Self { rc: 0x0001, rrc: 0 };
     /// Done, and there is more than the buffer holds.
     pub const MORE_DATA: Self = Self { rc: 0x0100, rrc: 0 };

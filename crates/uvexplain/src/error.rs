@@ -20,12 +20,12 @@ pub enum Error {
     /// The file ends, or contradicts itself, inside a field.
     #[error("it is a damaged {}", report.kind)]
     Broken {
-        /// What could be explained.
+        /// Fields up to the fault.
         report: Box<Report>,
-        /// What is wrong, and where.
+        /// The fault, with its offset.
         source: uvtypes::ReadError,
     },
-    /// Reading failed.
+    /// The file could not be read.
     #[error("cannot read")]
     Io(#[from] io::Error),
 }

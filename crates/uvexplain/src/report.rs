@@ -8,7 +8,7 @@ use uvtypes::text::escaped;
 /// A file, explained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Kind of the file.
+    /// Kind of file that was recognised.
     pub kind: FileKind,
     /// Bytes of the file.
     pub size: u64,
@@ -46,7 +46,7 @@ pub enum Value {
     Hex(u64),
     /// Words; they may come from outside, and are displayed with all escaped that a terminal would act upon.
     Text(String),
-    /// Not shown, because only the ultravisor can decrypt it.
+    /// An encrypted field, which only the ultravisor can decrypt.
     Encrypted,
 }
 
@@ -83,7 +83,7 @@ impl Serialize for Value {
 pub enum FileKind {
     /// A boot image with an SE header in it.
     SeImage,
-    /// An SE header.
+    /// An SE header on its own.
     SeHeader,
     /// An add-secret request (ASRCB).
     AddSecretRequest,

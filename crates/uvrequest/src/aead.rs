@@ -6,7 +6,7 @@ use openssl::error::ErrorStack;
 use openssl::symm::{Cipher, Crypter, Mode};
 use uvtypes::SecretBox;
 
-/// Bytes of a key.
+/// Size of an AES-256 key in bytes.
 pub const KEY_SIZE: usize = 32;
 
 /// A key, wiped when dropped.

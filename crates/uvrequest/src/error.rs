@@ -18,15 +18,15 @@ pub enum FormatError {
     /// A part of an exchange file is not what it must be.
     #[error("{what} (entry at offset {offset:#x}) {problem}")]
     Exchange {
-        /// Which part.
+        /// Part of the exchange file.
         what: &'static str,
-        /// Where its entry stands.
+        /// Offset of the part's entry in the file, in bytes.
         offset: usize,
-        /// What is wrong.
+        /// Fault, as the end of a sentence.
         problem: String,
     },
     /// The measurement algorithm is not known.
-    #[error("unknown measurement algorithm {0} at offset 0x38; only 1 (HMAC-SHA-512) is known")]
+    #[error("measurement algorithm at offset 0x38: expected 1 (HMAC-SHA-512), found {0}")]
     Algorithm(u32),
     /// The response lacks what the request asked for.
     #[error("the request asked for the {0}, but the response does not contain it")]
@@ -35,18 +35,18 @@ pub enum FormatError {
     #[error("unsupported kind of user data {0:#06x} at offset 0x6")]
     UserDataKind(u16),
     /// The version of the request is not known.
-    #[error("unsupported request version {0:#x} at offset 0x8; only 0x100 is known")]
+    #[error("request version at offset 0x8: expected 0x100, found {0:#x}")]
     Version(u32),
     /// A size in the request does not fit the others or the input.
     #[error("{what} at offset {offset:#x} says {stated} bytes, but {limit}")]
     Size {
-        /// Which size.
+        /// Name of the size field.
         what: &'static str,
-        /// Where it stands.
+        /// Offset of the field in the request, in bytes.
         offset: usize,
-        /// What it says.
+        /// Number of bytes that the field states.
         stated: u64,
-        /// What it contradicts.
+        /// Fact that the field contradicts, in words.
         limit: String,
     },
     /// A request has at least one key slot.
@@ -65,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     Format(#[from] FormatError),
     /// A request is for 1 to 255 machines.
-    #[error("{0} host keys were given; a request is for 1 to 255 host keys")]
+    #[error("expected 1 to 255 host keys, found {0}")]
     HostKeyCount(usize),
     /// The attestation request does not open.
     #[error("the attestation request does not open with this attestation request protection key")]
@@ -74,11 +74,11 @@ pub enum Error {
     #[error("the attestation request has no nonce")]
     NoNonce,
     /// A secret has the wrong size for its kind.
-    #[error("{kind} is {actual} bytes long; it must be {expected}")]
+    #[error("{kind}: expected {expected}, found {actual}")]
     SecretSize {
-        /// What it was to be.
+        /// Kind of secret.
         kind: &'static str,
-        /// Its size in bytes.
+        /// Size that was found, in bytes.
         actual: usize,
         /// The sizes that are possible.
         expected: String,
@@ -88,26 +88,26 @@ pub enum Error {
         "unsupported kind of EC private key: {found}; supported are secp256r1, secp384r1, secp521r1, Ed25519, Ed448"
     )]
     Curve {
-        /// What the key is.
+        /// Algorithm and size of the key that was found.
         found: String,
     },
-    /// Not a private key at all.
+    /// The file holds no unencrypted private key.
     #[error("it holds no unencrypted private key in PEM or DER form")]
     NotAPrivateKey,
     /// The key cannot sign user data.
     #[error("unsupported key for signing user data: {found}; supported are EC secp521r1, RSA 2048, RSA 3072")]
     SigningKey {
-        /// What the key is.
+        /// Algorithm and size of the key that was found.
         found: String,
     },
     /// More user data than there is room for.
     #[error("{actual} bytes of user data, but {kind} user data has room for {limit}")]
     UserDataSize {
-        /// How it is signed.
+        /// Kind of user data: unsigned, or signed with which key.
         kind: &'static str,
-        /// How much was given.
+        /// Size of the user data that was given, in bytes.
         actual: usize,
-        /// How much fits.
+        /// Size that fits, in bytes.
         limit: usize,
     },
     /// The request is signed, and there is no certificate to check it with.
@@ -121,7 +121,7 @@ pub enum Error {
     SignatureKind {
         /// The certificate's key.
         certificate: String,
-        /// What the request says.
+        /// Algorithm that the request names.
         request: &'static str,
     },
     /// The signature does not hold.
@@ -129,7 +129,7 @@ pub enum Error {
     Signature,
     /// OpenSSL refused an operation.
     #[cfg(feature = "openssl")]
-    #[error("OpenSSL refused")]
+    #[error("OpenSSL failed")]
     OpenSsl(#[from] ErrorStack),
 }
 

@@ -21,7 +21,7 @@ pub struct CustomerKey {
 }
 
 impl CustomerKey {
-    /// A fresh key pair.
+    /// A fresh key pair on the curve P-521.
     ///
     /// # Errors
     /// When OpenSSL refuses.

@@ -3,10 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use hostkey::{HostKeyDocument, TrustedHostKey};
-use openssl::asn1::Asn1Time;
+use hostkey::TrustedHostKey;
 use openssl::ec::{EcGroup, EcKey};
-use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private, Public};
 use openssl::rsa::Rsa;
@@ -26,18 +24,9 @@ use uvtypes::{Cuid, RetrievableType, SecretId, SecretKind};
 
 static HOST: LazyLock<(HostKey, TrustedHostKey)> = LazyLock::new(|| {
     let host = HostKey::generate().unwrap();
-    let trusted = trusted(&host);
+    let trusted = host.trusted().unwrap();
     (host, trusted)
 });
-
-fn trusted(host: &HostKey) -> TrustedHostKey {
-    let mut certificate = X509::builder().unwrap();
-    certificate.set_pubkey(host.private_key()).unwrap();
-    certificate.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
-    certificate.set_not_after(&Asn1Time::from_unix(1).unwrap()).unwrap();
-    certificate.sign(host.private_key(), MessageDigest::sha512()).unwrap();
-    HostKeyDocument::from_certificate(certificate.build()).unwrap().trust_unverified()
-}
 
 fn tags() -> BootTags {
     BootTags { page_list_digest: [1; 64], address_list_digest: [2; 64], tweak_list_digest: [3; 64], tag: [4; 16] }
@@ -185,7 +174,7 @@ fn sizes_are_those_of_the_format() {
 #[test]
 fn each_host_opens_the_request_and_the_slots_keep_their_order() {
     let hosts: Vec<_> = (0..5).map(|_| HostKey::generate().unwrap()).collect();
-    let trusted: Vec<_> = hosts.iter().map(trusted).collect();
+    let trusted: Vec<_> = hosts.iter().map(|host| host.trusted().unwrap()).collect();
     let request = AddSecretRequest::new(tags(), GuestSecret::Meta).seal(&trusted).unwrap();
     for host in &hosts {
         Firmware::parse(&request).unwrap().open(host).unwrap();
@@ -335,7 +324,7 @@ fn sizes_that_contradict_each_other_are_named_with_their_offsets() {
         changed
     };
     let rows = [
-        (with(0x0b, &[1]), "version 0x101 at offset 0x8"),
+        (with(0x0b, &[1]), "request version at offset 0x8: expected 0x100, found 0x101"),
         (with(0x0c, &[0, 0, 5, 0x87]), "size of the request at offset 0xc says 1415 bytes, but there are 1416"),
         (with(0x27, &[0]), "no key slot (offset 0x27)"),
         (with(0x2c, &[0xff; 4]), "at offset 0x2c says 4294967295 bytes, but 128 bytes follow the key slots"),

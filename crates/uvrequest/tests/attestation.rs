@@ -3,10 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use hostkey::HostKeyDocument;
-use openssl::asn1::Asn1Time;
-use openssl::hash::MessageDigest;
-use openssl::x509::X509;
 use proptest::prelude::*;
 use pvsim::{Guest, HostKey, Machine};
 use sehdr::{BootTags, SeHeader};
@@ -39,19 +35,11 @@ static STAGE: LazyLock<Stage> = LazyLock::new(|| {
     let header = std::fs::read(machine.folder().join("se.hdr")).unwrap();
     let boot_tags = SeHeader::parse(&header).unwrap().boot_tags().clone();
     let (one, two) = (HostKey::generate().unwrap(), HostKey::generate().unwrap());
-    let host_keys = [&one, &two, &machine.platform().host_key].into_iter().map(trusted).collect();
+    let host_keys =
+        [&one, &two, &machine.platform().host_key].into_iter().map(|host| host.trusted().unwrap()).collect();
     let guest = machine.guest().unwrap();
     Stage { machine, guest, boot_tags, host_keys, _folder: folder }
 });
-
-fn trusted(host: &HostKey) -> hostkey::TrustedHostKey {
-    let mut certificate = X509::builder().unwrap();
-    certificate.set_pubkey(host.private_key()).unwrap();
-    certificate.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
-    certificate.set_not_after(&Asn1Time::from_unix(1).unwrap()).unwrap();
-    certificate.sign(host.private_key(), MessageDigest::sha512()).unwrap();
-    HostKeyDocument::from_certificate(certificate.build()).unwrap().trust_unverified()
-}
 
 /// A response of the simulated guest, as a file, and the key to check it with.
 fn attest(flags: AttestationFlags, user_data: &[u8], hosts: usize) -> (Vec<u8>, Arpk) {

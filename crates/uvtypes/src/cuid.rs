@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub struct Cuid([u8; 16]);
 
 impl Cuid {
-    /// Bytes of a CUID.
+    /// Size of a CUID in bytes.
     pub const SIZE: usize = 16;
 
     /// The bytes of the CUID as they stand in requests and responses.
@@ -48,14 +48,14 @@ mod tests {
     #[test]
     fn other_texts_are_refused_with_what_was_found() {
         let rows = [
-            ("", "there are 0"),
-            ("0x", "there are 0"),
-            ("00112233445566778899aabbccddee", "there are 30"),
-            ("00112233445566778899aabbccddeeff0", "there are 33"),
-            ("+0112233445566778899aabbccddeeff", "'+' is none"),
-            ("0X112233445566778899aabbccddeeff", "'X' is none"),
-            ("aééééééééééééééééb", "'é' is none"),
-            ("0x0x112233445566778899aabbccddee", "'x' is none"),
+            ("", "found 0"),
+            ("0x", "found 0"),
+            ("00112233445566778899aabbccddee", "found 30"),
+            ("00112233445566778899aabbccddeeff0", "found 33"),
+            ("+0112233445566778899aabbccddeeff", "found '+'"),
+            ("0X112233445566778899aabbccddeeff", "found 'X'"),
+            ("aééééééééééééééééb", "found 'é'"),
+            ("0x0x112233445566778899aabbccddee", "found 'x'"),
         ];
         for (text, expected) in rows {
             let error = text.parse::<Cuid>().expect_err(text).to_string();

@@ -157,7 +157,7 @@ pub mod facilities {
     /// The secret store of a guest can be listed.
     pub const LIST_SECRETS: Flag = Flag::told(30, "List Secrets");
 
-    /// All calls.
+    /// Every call of the ultravisor that a bit stands for.
     pub const TABLE: &[Flag] = &[
         Flag::told(0, "Query Ultravisor Information"),
         Flag::told(1, "Initialize Ultravisor"),
@@ -199,7 +199,7 @@ pub mod facilities {
 pub mod features {
     use super::Flag;
 
-    /// All features.
+    /// Every feature of the ultravisor that a bit stands for.
     pub const TABLE: &[Flag] = &[
         Flag::told(1, "Adapter interrupt virtualization is supported"),
         Flag::told(4, "AP passthrough is supported"),

@@ -2,7 +2,7 @@
 
 /// A text that is not the hexadecimal form of a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} must be {digits} hexadecimal digits, optionally behind '0x'; {found}")]
+#[error("expected {digits} hexadecimal digits for {what}, with or without '0x', found {found}")]
 pub struct InvalidHex {
     what: &'static str,
     digits: usize,
@@ -14,10 +14,10 @@ pub(crate) fn parse<const N: usize>(what: &'static str, prefixes: &[&str], text:
     let digits = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
     let error = |found: String| InvalidHex { what, digits: 2 * N, found };
     if let Some(other) = digits.chars().find(|digit| !digit.is_ascii_hexdigit()) {
-        return Err(error(format!("{other:?} is none")));
+        return Err(error(format!("{other:?}")));
     }
     let mut bytes = [0; N];
-    hex::decode_to_slice(digits, &mut bytes).map_err(|_| error(format!("there are {}", digits.len())))?;
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| error(digits.len().to_string()))?;
     Ok(bytes)
 }
 

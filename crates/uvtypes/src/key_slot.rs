@@ -36,7 +36,7 @@ impl KeySlotKind {
         }
     }
 
-    /// Bytes of a slot.
+    /// Size of a slot in bytes.
     pub const fn size(self) -> usize {
         match self {
             Self::P521 => layout::end(P521_FIELDS),
@@ -64,9 +64,9 @@ impl KeySlotKind {
 pub enum KeySlot {
     /// The form of [`KeySlotKind::P521`].
     P521 {
-        /// Whose slot it is.
+        /// Hash of the host key of the machine that the slot is for.
         host_key: HostKeyHash,
-        /// The wrapped key.
+        /// The wrapped protection key.
         wrapped: [u8; 32],
         /// The tag of the wrapped key.
         tag: [u8; 16],

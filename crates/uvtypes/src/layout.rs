@@ -44,7 +44,7 @@ pub enum FieldKind {
     Bytes,
     /// Bytes that only the ultravisor can decrypt.
     Encrypted,
-    /// Zeros.
+    /// Reserved bytes, which must be zeros.
     Reserved,
 }
 

@@ -20,7 +20,7 @@ pub enum ReadError {
     Truncated {
         /// Name of the field.
         field: &'static str,
-        /// Where the field begins.
+        /// Offset of the field's first byte in the input.
         offset: usize,
         /// Bytes the field needs.
         needed: usize,
@@ -32,9 +32,9 @@ pub enum ReadError {
     Trailing {
         /// Name of the structure that ended.
         what: &'static str,
-        /// Where it ended.
+        /// Offset of the first byte behind the end.
         offset: usize,
-        /// Bytes behind it.
+        /// Number of bytes behind the end.
         count: usize,
     },
 }
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
-    /// One byte.
+    /// Reads one byte.
     pub fn u8(&mut self, field: &'static str) -> Result<u8, ReadError> {
         self.array(field).map(u8::from_be_bytes)
     }

@@ -116,9 +116,9 @@ mod tests {
             assert!(wrong.parse::<SecretId>().is_err(), "{wrong}");
         }
         for (text, expected) in [
-            (format!("0x+{}", &digits[1..]), "'+' is none"),
-            (format!("0x\u{e9}{}", &digits[2..]), "'\u{e9}' is none"),
-            ("ab".repeat(31), "there are 62"),
+            (format!("0x+{}", &digits[1..]), "found '+'"),
+            (format!("0x\u{e9}{}", &digits[2..]), "found '\u{e9}'"),
+            ("ab".repeat(31), "found 62"),
         ] {
             let error = text.parse::<SecretId>().expect_err(&text).to_string();
             assert!(error.contains(expected) && error.contains("64 hexadecimal digits"), "{text}: {error}");

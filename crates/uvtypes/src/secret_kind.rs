@@ -20,7 +20,7 @@ pub enum SecretUse {
 /// Row of [`SecretKind::TABLE`]: all that is known of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KindRow {
-    /// The kind.
+    /// Kind that the row is about.
     pub kind: SecretKind,
     /// The name that lists and identity files show; it is that of s390-tools.
     pub name: &'static str,
@@ -125,7 +125,7 @@ const fn retrievable(
 /// Kinds of retrievable secrets that are made from the same sort of file: what `--type` of `pvsecret create` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetrievableType {
-    /// Any bytes.
+    /// Plaintext: any bytes.
     Plain,
     /// An AES key, whose size says which.
     Aes,

@@ -51,7 +51,7 @@ pub struct ListedSecret {
 #[non_exhaustive]
 pub enum SecretListError {
     /// A list ends before all its entries, or inside its header.
-    #[error("the secret list is cut")]
+    #[error("the secret list is truncated")]
     Cut(#[from] ReadError),
     /// The list says that it holds more than there is.
     #[error("the secret list says that it holds {listed} of {total} secrets")]

@@ -79,18 +79,26 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// Whether a reader sees `c` as itself.
 ///
-/// Not plain are the control characters (category Cc), the separators of lines and paragraphs (Zl, Zp), and of the format
-/// characters (Cf) those for bidirectional text, without width, and the invisible ones (Unicode Standard, 23.2 to 23.9);
-/// joiners within words of scripts that need them are escaped with the rest.
+/// Not plain are the control characters (category Cc), the separators of lines and paragraphs (Zl, Zp), interlinear
+/// annotations, and all that a terminal shows as nothing: `Default_Ignorable_Code_Point` of the Unicode Character
+/// Database 16.0, with it the marks of bidirectional text, fillers, and variation selectors. Joiners within words of
+/// scripts that need them are escaped with the rest.
 fn is_plain(c: char) -> bool {
     let hidden = matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}'
+        | '\u{115f}' | '\u{1160}'
+        | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}');
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}');
     !c.is_control() && !hidden
 }
 
@@ -107,6 +115,8 @@ mod tests {
             ("\u{200b}\u{200f}\u{feff}\u{2060}\u{ad}", "\\u{200b}\\u{200f}\\u{feff}\\u{2060}\\u{ad}"),
             ("\u{2028}\u{2029}\u{85}", "\\u{2028}\\u{2029}\\u{85}"),
             ("\u{e0041}\u{fff9}", "\\u{e0041}\\u{fff9}"),
+            ("\u{34f}\u{115f}\u{1160}\u{3164}\u{ffa0}", "\\u{34f}\\u{115f}\\u{1160}\\u{3164}\\u{ffa0}"),
+            ("\u{fe00}\u{fe0f}\u{e0100}\u{e01ef}\u{180b}", "\\u{fe00}\\u{fe0f}\\u{e0100}\\u{e01ef}\\u{180b}"),
             ("\u{200a}\u{2010}\u{2070}\\n", "\u{200a}\u{2010}\u{2070}\\n"),
         ] {
             assert_eq!(escaped(text), wanted);

@@ -127,7 +127,10 @@ impl CrlCache {
             let Ok(file) = openat(&self.folder, name.as_str(), flags, Mode::empty()) else { continue };
             let facts = File::from(file).metadata()?;
             let modified = facts.modified()?;
-            let over = if name.starts_with(UNFINISHED) { modified + WRITING } else { modified };
+            let over = match name.starts_with(UNFINISHED) {
+                true => modified.checked_add(WRITING).unwrap_or(modified),
+                false => modified,
+            };
             entries.push((over, facts.len(), name));
         }
         entries.sort();

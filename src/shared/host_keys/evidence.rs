@@ -57,12 +57,11 @@ pub(crate) fn load_document(path: &Path) -> anyhow::Result<HostKeyDocument> {
 }
 
 fn load_certificates(path: &Path, what: &str, limit: usize) -> anyhow::Result<CertificateFile> {
-    let cannot = || format!("Cannot read {what} at '{}'", shown_path(path));
     // Not as files are read that may hold a secret: wiping a CRL of 100,000 entries takes its time.
     let file = input::open(path, what)?;
     let size = file.metadata().map_or(0, |found| found.len());
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(limit).min(limit) + 1);
-    input::read_within(file, limit, &mut bytes).with_context(cannot)?;
+    input::read_within(file, limit, &mut bytes).with_context(|| input::cannot_read(path, what))?;
     let file = CertificateFile::parse(&bytes).map_err(|error| unusable(path, &format!("{what} file"), error))?;
     // Never freed: entry by entry, that takes a fourth as long as parsing, at the end of a process that ends anyway.
     file.crls.iter().for_each(|crl| std::mem::forget(Arc::clone(crl)));

@@ -1,7 +1,7 @@
 //! A line at the end of a file that others write to as well.
 
 use super::place::Place;
-use super::policy::{Found, Kind, Way, way};
+use super::policy::{Found, Way, may_append, way};
 use super::turn::{self, Locked};
 use super::{Name, Privacy, open_again, open_stream};
 use anyhow::{Context, bail};
@@ -40,7 +40,7 @@ impl Append {
                         .with_context(|| super::cannot_make(&name))?;
                     Target::Missing(name)
                 }
-                _ => Target::File(open_file(&name.path())?),
+                _ => Target::File(open_file(&name)?),
             },
         };
         Ok(Self { target, line: format!("{line}\n").into_bytes(), before: None })
@@ -50,7 +50,7 @@ impl Append {
     pub(super) fn write(&mut self) -> anyhow::Result<()> {
         let mut file = match &mut self.target {
             Target::Stream(stream) => return Ok(stream.write_all(&self.line)?),
-            Target::Missing(name) => open_file(&name.path())?,
+            Target::Missing(name) => open_file(name)?,
             Target::File(file) => file.try_clone()?,
             Target::Locked(..) => bail!("it was written already"),
         };
@@ -77,11 +77,12 @@ impl Append {
     }
 }
 
-fn open_file(path: &Path) -> anyhow::Result<File> {
+/// What is decided is decided about the file that was opened.
+fn open_file(name: &Name) -> anyhow::Result<File> {
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-    let file = OpenOptions::new().append(true).create(true).custom_flags(flags).open(path)?;
-    if Found::of(&file.metadata()?).kind != Kind::File {
-        bail!("somebody replaced it just now");
+    let file = OpenOptions::new().append(true).create(true).custom_flags(flags).open(name.path())?;
+    match may_append(Uid::effective().as_raw(), name.of_folder, Found::of(&file.metadata()?)) {
+        Ok(()) => Ok(file),
+        Err(why) => bail!(why),
     }
-    Ok(file)
 }

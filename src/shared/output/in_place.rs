@@ -45,7 +45,7 @@ impl InPlace {
         if fits && self.file.read_to_end(&mut old).is_ok() {
             self.old = Some(old);
         }
-        self.drop_set_id()?;
+        self.drop_special_bits()?;
         let written = fill(&self.file, &self.bytes);
         if let (Err(_), Some(old)) = (&written, &self.old) {
             // What led here is the error to report.
@@ -59,10 +59,11 @@ impl InPlace {
         fill(&self.file, &old)
     }
 
-    /// Root's writes would leave the bits. Those of others take them away, so that they need no right to do so here.
-    fn drop_set_id(&self) -> io::Result<()> {
+    /// Takes set-id and sticky bits away. Root's writes would leave them; those of others take set-id bits away, so that they
+    /// need no right to do so here.
+    fn drop_special_bits(&self) -> io::Result<()> {
         let mode = self.file.metadata()?.permissions().mode();
-        if mode & 0o6000 == 0 {
+        if mode & 0o7000 == 0 {
             return Ok(());
         }
         match self.file.set_permissions(Permissions::from_mode(mode & 0o777)) {

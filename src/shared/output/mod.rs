@@ -28,7 +28,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use turn::Folders;
 #[cfg(feature = "workstation")]
-pub(crate) use turn::{Locked, lock_at_once};
+pub(crate) use turn::{Locked, lock_at_once, sync_names};
+use uvtypes::text::shown_path;
 use zeroize::Zeroizing;
 
 /// Who may read an output.
@@ -172,7 +173,7 @@ impl Outputs {
             Ok(()) => {
                 for (done, shown) in done {
                     if let Err(old) = done.keep() {
-                        let (shown, old) = (shown.display(), old.display());
+                        let (shown, old) = (shown_path(&shown), shown_path(&old));
                         // Also for those who want to hear nothing: it may be a key.
                         system
                             .eprint(&format!("Note: what '{shown}' was before could not be removed: it is '{old}'\n"));

@@ -219,14 +219,13 @@ fn second_name(target: &Path) -> io::Result<TempPath> {
     }
 }
 
-/// A copy with the same owner, if the caller may give files away, and the same permissions.
+/// A copy with the same owner and permissions if the caller may give files away; for the caller alone otherwise.
 fn copy_beside(mut file: &File, target: &Path) -> io::Result<TempPath> {
     let mut copy = named(target, 0o600)?;
     file.rewind()?;
     io::copy(&mut file, &mut copy.file)?;
     let like = file.metadata()?;
-    let _ = fchown(&copy.file, Some(Uid::from_raw(like.uid())), Some(Gid::from_raw(like.gid())));
-    copy.file.set_permissions(Permissions::from_mode(like.mode() & 0o777))?;
+    give(&copy.file, Rights::Others { owner: like.uid(), group: like.gid(), mode: like.mode() & 0o777 })?;
     copy.file.sync_all()?;
     copy.name.ok_or_else(|| io::Error::other("it has no name"))
 }

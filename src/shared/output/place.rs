@@ -53,7 +53,7 @@ impl Place {
             let name = name(&path)?;
             let is_link = name.found.is_some_and(|found| found.kind == Kind::Link);
             let owner = name.found.map_or(caller, |found| found.owner);
-            if !is_link || privacy == Privacy::Secret || !name.of_folder.may_follow_link_of(owner, caller) {
+            if !is_link || privacy == Privacy::Secret || !name.of_folder.may_follow(owner, caller) {
                 return Ok(Self::Name(name));
             }
             path = name.path();

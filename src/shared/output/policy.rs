@@ -94,8 +94,9 @@ impl Folder {
         [0, caller].contains(&self.owner) && self.mode & OTHERS_WRITE == 0
     }
 
-    /// Whether a link there is followed that `owner` made: the rule of the kernel's `protected_symlinks`.
-    pub(super) fn may_follow_link_of(self, owner: u32, caller: u32) -> bool {
+    /// Whether a link there is followed that `owner` made, and a line appended to a file of his: the rule of the kernel's
+    /// `protected_symlinks` and `protected_regular`.
+    pub(super) fn may_follow(self, owner: u32, caller: u32) -> bool {
         let shared = self.mode & STICKY != 0 && self.mode & OTHERS_WRITE != 0;
         !shared || [0, caller, self.owner].contains(&owner)
     }
@@ -131,6 +132,20 @@ fn file(caller: u32, folder: Folder, found: Found) -> Way {
         Way::New(Rights::Others { owner, group, mode })
     } else {
         Way::New(Rights::Default)
+    }
+}
+
+/// Whether a line may be appended to a file, or why not: it stays whose it is, with all its names, so it must be nobody
+/// else's choice.
+pub(super) fn may_append(caller: u32, folder: Folder, found: Found) -> Result<(), &'static str> {
+    if found.kind != Kind::File {
+        Err("somebody replaced it just now")
+    } else if found.names > 1 && !folder.is_closed(caller) {
+        Err("it has several names, in a folder that others may write to")
+    } else if !folder.may_follow(found.owner, caller) {
+        Err("it is another user's, in a folder that is for all")
+    } else {
+        Ok(())
     }
 }
 

@@ -64,15 +64,19 @@ impl Folders {
     /// Makes the changes of names durable.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         for folder in self.folders.values_mut().filter(|folder| folder.is_changed) {
-            match folder.file.sync_all() {
-                // Not every file system can.
-                Err(error) if error.raw_os_error().is_some_and(|code| code == Errno::EINVAL as i32) => {}
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
-                result => result?,
-            }
+            sync_names(&folder.file)?;
             folder.is_changed = false;
         }
         Ok(())
+    }
+}
+
+/// Makes the names in a folder durable, where the file system can.
+pub(crate) fn sync_names(folder: &File) -> io::Result<()> {
+    match folder.sync_all() {
+        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        result => result,
     }
 }
 

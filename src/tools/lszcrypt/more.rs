@@ -12,7 +12,7 @@ use uvtypes::text::shown;
 fn print(text: impl FnOnce() -> String, json: Value, format: Format, system: &mut System) -> Result<Outcome, Failure> {
     match format {
         Format::Text => system.print(&text())?,
-        Format::Json => system.print(&format!("{json:#}\n"))?,
+        Format::Json => system.print_json(&format!("{json:#}\n"))?,
     }
     Ok(Outcome::Done)
 }

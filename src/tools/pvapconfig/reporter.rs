@@ -5,7 +5,7 @@ use crate::shared::cli::Format;
 use crate::shared::error::{Failure, Outcome};
 use crate::shared::system::stdout_failure;
 use apbus::plan::EntryUnserved;
-use apbus::{Apqn, Entry, Event, Failure as Failed, Mode, Report, Step, Waiting, Wanted};
+use apbus::{Apqn, Entry, Event, Failure as Failed, Mode, Note, Report, Step, Waiting, Wanted};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
@@ -90,7 +90,16 @@ impl<'a> Reporter<'a> {
     /// Reports what happens now.
     pub(super) fn on_event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Note(note) => self.warning(&note.to_string()),
+            Event::Note(note) => {
+                let remedy = match note {
+                    Note::NotLookedAt { later: true, .. } => {
+                        ": a run without '--dry-run' first unbinds those that no entry wants"
+                    }
+                    Note::NotLookedAt { .. } => ": no entry wants these, and 'pvapconfig --unbind' frees them",
+                    _ => "",
+                };
+                self.warning(&format!("{note}{remedy}"));
+            }
             Event::Step(step) => {
                 self.steps.push(*step);
                 let is_action = !matches!(step, Step::Keep { .. });

@@ -90,7 +90,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     }
     outputs.publish(system)?;
     system.status("Attestation measurement verified");
-    system.warn(&report.to_text());
+    report.to_text().split('\n').for_each(|line| system.warn(line));
     if args.user_data.is_some() && attested.claims().user_data.is_empty() {
         system.warn("Location for `user-data` specified, but the response does not contain any user-data");
     }

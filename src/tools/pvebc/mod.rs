@@ -64,7 +64,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         };
         let signer = args.user_cert.as_deref().map(load_signer).transpose()?;
         let set = Set::load(toc, signer.as_ref())?;
-        let rehearsal = match (args.dry_run, system.is_guest()) {
+        let why_not_added = match (args.dry_run, system.is_guest()) {
             (true, _) => Some("dry run"),
             (false, false) => Some("not a Secure Execution guest"),
             (false, true) => None,
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
             describe(&set, system)?;
         }
         let mut added = Added::default();
-        let result = match rehearsal {
+        let result = match why_not_added {
             Some(reason) => {
                 if args.format == Format::Text {
                     system.print(&format!("[{reason}: nothing is added]\n"))?;
@@ -84,10 +84,10 @@ pub(crate) fn run(args: &[OsString], system: &mut System) -> Result<Outcome, Fai
         };
         match args.format {
             Format::Json => {
-                let report = report(&set, &added, rehearsal, result.as_ref().err());
+                let report = report(&set, &added, why_not_added, result.as_ref().err());
                 system.print_json(&format!("{report:#}\n"))?;
             }
-            Format::Text if rehearsal.is_none() => system.print(&format!("{}\n", added.summary(&set)))?,
+            Format::Text if why_not_added.is_none() => system.print(&format!("{}\n", added.summary(&set)))?,
             Format::Text => {}
         }
         result.map(|()| Outcome::Done)
@@ -194,7 +194,7 @@ fn describe_request(request: &Request, text: &mut String) {
 }
 
 /// The report as JSON; keys are documented in pvebc(1).
-fn report(set: &Set, added: &Added, rehearsal: Option<&str>, failure: Option<&Failure>) -> Value {
+fn report(set: &Set, added: &Added, why_not_added: Option<&str>, failure: Option<&Failure>) -> Value {
     let requests: Vec<_> = set
         .requests
         .iter()
@@ -217,8 +217,8 @@ fn report(set: &Set, added: &Added, rehearsal: Option<&str>, failure: Option<&Fa
     json!({
         "requests": requests,
         "ignored": set.ignored.iter().map(|(name, _)| name.to_string_lossy()).collect::<Vec<_>>(),
-        "nothing_added_because": rehearsal,
+        "nothing_added_because": why_not_added,
         "locked": added.locked,
-        "complete": failure.is_none() && rehearsal.is_none(),
+        "complete": failure.is_none() && why_not_added.is_none(),
     })
 }

@@ -219,7 +219,7 @@ impl Arguments {
     }
 }
 
-/// Where the image of a rehearsal goes.
+/// Where the image of a dry run goes.
 #[derive(Default)]
 struct Nowhere(u64);
 

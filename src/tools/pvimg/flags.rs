@@ -93,7 +93,7 @@ pub(super) fn number(text: &str, option: &str) -> anyhow::Result<u64> {
     match u64::from_str_radix(digits, 16) {
         Ok(number) if digits.len() <= 16 && !digits.starts_with('+') => Ok(number),
         _ => {
-            bail!("Invalid value '{text}' for '{option}': expected 1 to 16 hexadecimal digits, optionally behind '0x'")
+            bail!("Invalid value '{text}' for '{option}': expected 1 to 16 hexadecimal digits, with or without '0x'")
         }
     }
 }

@@ -36,7 +36,7 @@ impl Part {
         let metadata = rest.metadata()?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(head));
         let read = (&mut rest).take(head as u64).read_to_end(&mut bytes);
-        read.with_context(|| format!("Cannot read {kind} at '{}'", path.display()))?;
+        read.with_context(|| input::cannot_read(path, &kind.to_string()))?;
         Ok(Self { head: bytes, rest, size: metadata.is_file().then_some(metadata.len()), digest: None })
     }
 
@@ -116,7 +116,8 @@ impl Parts {
     /// Bytes of all components that are known.
     pub(super) fn size(&self) -> Option<u64> {
         let ramdisk = self.ramdisk.as_ref().map_or(Some(0), |part| part.size);
-        Some(self.kernel.size? + ramdisk? + self.command_line.as_ref().map_or(0, |line| line.len() as u64))
+        let command_line = self.command_line.as_ref().map_or(0, |line| line.len() as u64);
+        Some(self.kernel.size?.saturating_add(ramdisk?).saturating_add(command_line))
     }
 }
 

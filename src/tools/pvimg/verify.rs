@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use clap::Args;
 use seimage::{Error, Image, Loader, LoaderFinding};
 use std::path::PathBuf;
-use uvtypes::text::escaped;
+use uvtypes::text::{escaped, shown_path};
 
 /// Check that an image is complete and unchanged against its SE header
 ///
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     let authenticated = if findings.header_authenticated { ", the SE header authenticated" } else { "" };
     system.print(&format!(
         "{}: complete and unchanged, {} pages{authenticated}\n",
-        args.input.display(),
+        shown_path(&args.input),
         findings.pages
     ))?;
     Ok(Outcome::Done)

@@ -267,7 +267,7 @@ impl Arguments {
         };
         let digits = pcf.strip_prefix("0x").unwrap_or(pcf);
         if digits.is_empty() || digits.len() > 16 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            bail!("Invalid value '{pcf}' for '--pcf': expected 1 to 16 hexadecimal digits, optionally behind '0x'");
+            bail!("Invalid value '{pcf}' for '--pcf': expected 1 to 16 hexadecimal digits, with or without '0x'");
         }
         u64::from_str_radix(digits, 16).context("Invalid value for '--pcf'")
     }

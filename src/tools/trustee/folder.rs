@@ -1,6 +1,6 @@
 //! The verifier's folder on disk: read for a check, replaced part by part.
 
-use super::replace::{self, Turn};
+use super::replace::{self, FolderLock};
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -107,21 +107,21 @@ pub(super) struct Staging {
     staged: tempfile::TempDir,
     group: Option<Gid>,
     /// Of a folder that is there.
-    turn: Option<Turn>,
+    lock: Option<FolderLock>,
 }
 
 impl Staging {
     /// Begins a folder that will be at `target`, for `group` to read.
     pub(super) fn begin(target: &Path, group: Option<Gid>) -> anyhow::Result<Self> {
         let cannot = || format!("Cannot make the folder '{}'", shown_path(target));
-        let turn = target.is_dir().then(|| Turn::take(target)).transpose()?;
-        let parent = if turn.is_some() {
+        let lock = target.is_dir().then(|| FolderLock::take(target)).transpose()?;
+        let parent = if lock.is_some() {
             target
         } else {
             target.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
         };
         let staged = tempfile::Builder::new().prefix(replace::PREFIX).tempdir_in(parent).with_context(cannot)?;
-        let staging = Self { target: target.to_owned(), staged, group, turn };
+        let staging = Self { target: target.to_owned(), staged, group, lock };
         for name in FOLDERS {
             let folder = staging.staged.path().join(name);
             fs::create_dir(&folder).with_context(cannot)?;
@@ -152,7 +152,7 @@ impl Staging {
     /// Makes everything appear in one step. The parts of a folder that is there are replaced: the folders that the verifier
     /// reads, and the files called `extra`.
     pub(super) fn publish(mut self, extra: &[&str]) -> anyhow::Result<()> {
-        let Some(turn) = self.turn.take() else {
+        let Some(lock) = self.lock.take() else {
             let cannot = || format!("Cannot make the folder '{}'", shown_path(&self.target));
             self.permit(self.staged.path(), self.folder_mode())?;
             // Not over a folder that somebody made meanwhile.
@@ -169,7 +169,7 @@ impl Staging {
             self.permit(&self.target, self.folder_mode())?;
         }
         let names: Vec<_> = FOLDERS.iter().chain(extra).copied().collect();
-        turn.replace(self.staged, &names)
+        lock.replace(self.staged, &names)
     }
 }
 

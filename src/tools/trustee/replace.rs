@@ -11,7 +11,7 @@
 //! with the new part, which again shows the same. Wherever this ends, the folder shows the old parts or the new ones, and
 //! the next run goes on from there.
 
-use crate::shared::output::{Locked, lock_at_once};
+use crate::shared::output::{Locked, lock_at_once, sync_names};
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -29,13 +29,13 @@ const NOW: &str = ".now";
 const OLD: &str = ".old";
 
 /// A folder that no other run replaces meanwhile.
-pub(super) struct Turn {
+pub(super) struct FolderLock {
     folder: PathBuf,
     _lock: Locked,
 }
 
-impl Turn {
-    /// Takes the turn, or says that another run has it.
+impl FolderLock {
+    /// Takes the lock, or says that another run has it.
     pub(super) fn take(folder: &Path) -> anyhow::Result<Self> {
         let cannot = || format!("Cannot replace '{}'", shown_path(folder));
         let file = File::open(folder).with_context(cannot)?;
@@ -172,11 +172,7 @@ fn exchange(one: &Path, other: &Path) -> io::Result<()> {
 }
 
 fn sync(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        // Not every file system can.
-        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
-        result => result,
-    }
+    sync_names(&File::open(folder)?)
 }
 
 /// Gives `path` mode and group of another file.

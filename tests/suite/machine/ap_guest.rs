@@ -1,7 +1,7 @@
 //! A simulated guest with an AP bus, and the product in it.
 
 use crate::support::{Run, Scratch, clean, program_for};
-use pvsim::{Fault, Front, Machine, ap};
+use pvsim::{Fault, GuestServer, Machine, ap};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -11,7 +11,7 @@ use std::process::Command;
 pub(crate) struct ApGuest {
     pub(crate) scratch: Scratch,
     pub(crate) machine: Machine,
-    front: Front,
+    server: GuestServer,
 }
 
 /// A machine to be copied: making one takes longer than anything else here.
@@ -30,9 +30,9 @@ impl Template {
         copy(&self.0.join("machine"), &scratch.join("machine"));
         scratch.write("config.yaml", config);
         let machine = Machine::open(&scratch.join("machine")).unwrap();
-        let trouble = |error: &pvsim::Error| panic!("the simulator itself failed: {error}");
-        let front = Front::start(machine.clone(), ap::parts(&machine, trouble), trouble).unwrap();
-        ApGuest { scratch, machine, front }
+        let on_error = |error: &pvsim::Error| panic!("the simulator itself failed: {error}");
+        let server = GuestServer::start(machine.clone(), ap::parts(&machine, on_error), on_error).unwrap();
+        ApGuest { scratch, machine, server }
     }
 }
 
@@ -55,7 +55,7 @@ impl ApGuest {
     }
 
     pub(crate) fn command(&self, tool: &str, args: &[&str]) -> Command {
-        let mut command = self.front.command(program_for(tool, args.first().map(AsRef::as_ref)));
+        let mut command = self.server.command(program_for(tool, args.first().map(AsRef::as_ref)));
         clean(&mut command);
         command.arg0(tool).args(args).current_dir(self.scratch.path());
         command
@@ -63,7 +63,7 @@ impl ApGuest {
 
     /// By the link that is installed: the kernel takes a process's name from it.
     pub(crate) fn installed(&self, tool: &str, args: &[&str]) -> Command {
-        let mut command = self.front.command(self.scratch.link_tool(tool.as_ref()));
+        let mut command = self.server.command(self.scratch.link_tool(tool.as_ref()));
         clean(&mut command);
         command.args(args).current_dir(self.scratch.path());
         command

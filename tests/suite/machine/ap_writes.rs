@@ -5,7 +5,7 @@ use crate::ap_guest::ApGuest;
 use crate::booted::{Kernel, PATIENCE_MS, modules};
 use crate::support::{Run, Scratch};
 use nix::errno::Errno;
-use pvsim::{Front, Machine, ap};
+use pvsim::{GuestServer, Machine, ap};
 use pvsim_machine::{Agent, Job};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -51,9 +51,9 @@ trait Guest {
 fn the_simulated_bus_says_what_the_kernel_says() {
     let (list, scratch) = (list(), Scratch::new());
     let machine = machine(&list, &scratch);
-    let trouble = |error: &pvsim::Error| panic!("the simulator itself failed: {error}");
-    let front = Front::start(machine.clone(), ap::parts(&machine, trouble), trouble).unwrap();
-    play(&list, &machine, &mut Simulated { front: &front, scratch: &scratch });
+    let on_error = |error: &pvsim::Error| panic!("the simulator itself failed: {error}");
+    let server = GuestServer::start(machine.clone(), ap::parts(&machine, on_error), on_error).unwrap();
+    play(&list, &machine, &mut Simulated { server: &server, scratch: &scratch });
 }
 
 #[test]
@@ -143,7 +143,7 @@ impl Step {
         }
         if let Some(event) = &self.event {
             let target = if self.card { &self.queue[..2] } else { &self.queue };
-            machine.happen(&event.parse().unwrap(), target.parse().unwrap()).unwrap();
+            machine.apply_event(&event.parse().unwrap(), target.parse().unwrap()).unwrap();
         }
         if self.bind {
             again_until("bind", "ok", || named(guest.write(&path("se_bind"), "1").map(|()| "ok".into())))?;
@@ -189,13 +189,13 @@ fn again_until(what: &str, expected: &str, mut look: impl FnMut() -> String) -> 
 
 /// The preload library's bus, by dd, whose errors say what the system said.
 struct Simulated<'a> {
-    front: &'a Front,
+    server: &'a GuestServer,
     scratch: &'a Scratch,
 }
 
 impl Simulated<'_> {
     fn dd(&self, argument: &str, stdin: &str) -> Result<String, Errno> {
-        let mut command = self.front.command("dd");
+        let mut command = self.server.command("dd");
         command.args([argument, "bs=4096", "status=none", "conv=nocreat,notrunc"]).env("LC_ALL", "C");
         let done = Run::of(command.current_dir(self.scratch.path()), stdin.as_bytes());
         if done.status == 0 {

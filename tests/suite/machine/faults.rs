@@ -3,10 +3,10 @@
 //! Whatever fails: no panic, a documented exit code, one line that says why; an output is as it was or
 //! complete, and nothing else is left behind.
 
-use crate::guest::front;
+use crate::guest::server;
 use crate::pvsecret_workstation::workstation;
 use crate::support::{Run, Scratch};
-use pvsim::{Front, Machine};
+use pvsim::{GuestServer, Machine};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -53,7 +53,7 @@ pub(crate) struct Victim<'a> {
     pub(crate) one_in: usize,
 }
 
-pub(crate) fn torment(victim: &Victim<'_>) {
+pub(crate) fn fail_every_call(victim: &Victim<'_>) {
     let log = Scratch::new();
     let scratch = Scratch::new();
     (victim.prepare)(&scratch);
@@ -129,7 +129,7 @@ pub(crate) fn torment(victim: &Victim<'_>) {
 fn pvextract_hdr_survives_every_fault() {
     let image = crate::pvextract_hdr::with_image().read("img");
     for old in [false, true] {
-        torment(&Victim {
+        fail_every_call(&Victim {
             name: if old { "pvextract-hdr over an old header" } else { "pvextract-hdr" },
             prepare: &|scratch| {
                 scratch.write("img", &image);
@@ -175,7 +175,7 @@ fn workstation_commands_survive_every_fault() {
         ("pvverify", "-k host.crt --no-verify", &["unrelated"], &[]),
     ];
     for (tool, line, old, outputs) in rows {
-        torment(&Victim {
+        fail_every_call(&Victim {
             name: &format!("{tool} {line}"),
             prepare: &|scratch| copy(scratch, old),
             command: &|scratch| product(scratch, tool, line),
@@ -245,7 +245,7 @@ fn image_commands_survive_every_fault() {
         ("pvimg", "verify image --hdr-key s32", &[], &[]),
     ];
     for (tool, line, old, outputs) in rows {
-        torment(&Victim {
+        fail_every_call(&Victim {
             name: &format!("{tool} {line}"),
             prepare: &|scratch| {
                 names.iter().for_each(|name| drop(scratch.write(name, made.read(name))));
@@ -297,13 +297,13 @@ fn an_input_that_ends_early_is_never_taken_for_whole() {
 fn guest_commands_survive_every_fault() {
     let made = Scratch::new();
     let machine = Machine::init(&made.join("machine"), None).unwrap();
-    let front = front(&machine);
+    let server = server(&machine);
     made.write("plain", "secret");
     let key = "-q -k machine/host.crt --no-verify";
     let run = |tool: &str, line: &str| Run::of(&mut product(&made, tool, line), b"").succeeds();
     run("pvsecret", &format!("create {key} --hdr machine/se.hdr -o request retrievable N --type plain --secret plain"));
     run("pvattest", &format!("create {key} -o attestation -a arpk --add-data secret-store-hash"));
-    Run::of(&mut in_guest(&front, &made, "pvsecret", "add request"), b"").succeeds();
+    Run::of(&mut in_guest(&server, &made, "pvsecret", "add request"), b"").succeeds();
     let copy = |scratch: &Scratch| {
         scratch.write("attestation", made.read("attestation"));
         scratch.write("out", "old");
@@ -313,10 +313,10 @@ fn guest_commands_survive_every_fault() {
         ("pvsecret", "retrieve -q --inform name N -o out"),
         ("pvattest", "perform -q -i attestation -o out"),
     ] {
-        torment(&Victim {
+        fail_every_call(&Victim {
             name: &format!("{tool} {line}"),
             prepare: &copy,
-            command: &|scratch| in_guest(&front, scratch, tool, line),
+            command: &|scratch| in_guest(&server, scratch, tool, line),
             outputs: &["out"],
             failures: &[1],
             in_guest: true,
@@ -330,11 +330,11 @@ fn guest_commands_survive_every_fault() {
 fn commands_that_change_the_store_survive_every_fault() {
     let made = Scratch::new();
     let machine = Machine::init(&made.join("machine"), None).unwrap();
-    let front = front(&machine);
+    let server = server(&machine);
     let create = "create -q -k machine/host.crt --no-verify --hdr machine/se.hdr -o request association name";
     Run::of(&mut product(&made, "pvsecret", create), b"").succeeds();
     for line in ["add -q request", "lock -q"] {
-        torment(&Victim {
+        fail_every_call(&Victim {
             name: &format!("pvsecret {line}"),
             prepare: &|scratch| {
                 // The store is empty and open again, whatever the run before came to.
@@ -342,7 +342,7 @@ fn commands_that_change_the_store_survive_every_fault() {
                 machine.reboot().unwrap();
                 scratch.write("request", made.read("request"));
             },
-            command: &|scratch| in_guest(&front, scratch, "pvsecret", line),
+            command: &|scratch| in_guest(&server, scratch, "pvsecret", line),
             outputs: &[],
             failures: &[1],
             in_guest: true,
@@ -351,8 +351,8 @@ fn commands_that_change_the_store_survive_every_fault() {
     }
 }
 
-fn in_guest(front: &Front, scratch: &Scratch, tool: &str, line: &str) -> Command {
-    let mut command = front.command(env!("CARGO_BIN_EXE_pvtools"));
+fn in_guest(server: &GuestServer, scratch: &Scratch, tool: &str, line: &str) -> Command {
+    let mut command = server.command(env!("CARGO_BIN_EXE_pvtools"));
     command.arg0(tool).args(line.split(' ')).current_dir(scratch.path());
     command
 }

@@ -9,7 +9,7 @@ use crate::support::{Run, Scratch, clean, left_out};
 use openssl::sha::sha256;
 use pvsim::open::Request;
 use pvsim::seal::Draft;
-use pvsim::{Fault, Front, HostKey, InProcess, Machine};
+use pvsim::{Fault, GuestServer, HostKey, InProcess, Machine};
 use pvsim_machine::{Agent, Job};
 use pvtools::System;
 use serde::Deserialize;
@@ -120,7 +120,7 @@ fn every_scenario_goes_as_told_in_one_process() {
 fn every_scenario_goes_as_told_by_the_real_program() {
     play_all(|scenario| {
         let stage = Stage::new(scenario);
-        Stage { front: Some(front(&stage.machine)), ..stage }
+        Stage { server: Some(server(&stage.machine)), ..stage }
     });
 }
 
@@ -224,7 +224,7 @@ fn play_all(stage: fn(&Scenario) -> Stage) {
 /// A guest, and the folder that its commands work in.
 pub(crate) struct Stage {
     /// The way of programs into the guest; without it and without a kernel, the product runs in this process.
-    front: Option<Front>,
+    server: Option<GuestServer>,
     kernel: Option<Booted>,
     pub(crate) scratch: Scratch,
     pub(crate) machine: Machine,
@@ -248,7 +248,7 @@ impl Stage {
     pub(crate) fn with_inventory(inventory: &str) -> Self {
         let scratch = Scratch::new();
         let machine = Machine::init(&scratch.join("machine"), Some(inventory)).unwrap();
-        Self { front: None, kernel: None, scratch, machine }
+        Self { server: None, kernel: None, scratch, machine }
     }
 
     /// Boots its machine, and does `work` there.
@@ -260,7 +260,7 @@ impl Stage {
             let booted = Booted { agent: RefCell::new(agent), retrieves };
             // With the header that it was started from.
             let machine = Machine::open(&folder).unwrap();
-            let stage = Stage { front: None, kernel: Some(booted), scratch, machine };
+            let stage = Stage { server: None, kernel: Some(booted), scratch, machine };
             work(&stage);
             let Stage { kernel, scratch, .. } = stage;
             (kernel.unwrap().agent.into_inner(), scratch)
@@ -435,7 +435,7 @@ impl Stage {
             })
             .collect();
         let stdin = stdin.map(|file| self.scratch.read(file)).unwrap_or_default();
-        if self.front.is_none() && self.kernel.is_none() {
+        if self.server.is_none() && self.kernel.is_none() {
             return run_in_process(&self.machine, &args, stdin);
         }
         let (tool, args) = args.split_first().unwrap();
@@ -446,7 +446,7 @@ impl Stage {
         if let Some(booted) = &self.kernel {
             return booted.run(&self.scratch, tool, args, stdin);
         }
-        let mut command = self.front.as_ref().unwrap().command(self.scratch.link_tool(tool));
+        let mut command = self.server.as_ref().unwrap().command(self.scratch.link_tool(tool));
         clean(&mut command);
         Run::of(command.args(args).current_dir(self.scratch.path()), &stdin)
     }
@@ -547,8 +547,8 @@ fn usual_length(kind: u16) -> usize {
 }
 
 /// The way of programs into the guest of `machine`.
-pub(crate) fn front(machine: &Machine) -> Front {
-    Front::start(machine.clone(), vec![], |error| panic!("the simulator itself failed: {error}")).unwrap()
+pub(crate) fn server(machine: &Machine) -> GuestServer {
+    GuestServer::start(machine.clone(), vec![], |error| panic!("the simulator itself failed: {error}")).unwrap()
 }
 
 /// The product, in this process, in the guest of `machine`.

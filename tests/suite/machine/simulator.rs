@@ -3,7 +3,7 @@
 use crate::support::{Run, Scratch};
 use openssl::sha::sha256;
 use pvsim::seal::Draft;
-use pvsim::{Front, Machine};
+use pvsim::{GuestServer, Machine};
 use std::fs;
 use std::thread;
 
@@ -24,8 +24,8 @@ fn commands_that_add_at_once_lose_and_double_no_secret() {
                     let draft = Draft::new(machine.platform(), 2, Some(sha256(name.as_bytes())), &[0x5a; 32]);
                     let request = folder.join(&name);
                     fs::write(&request, draft.seal(&[&machine.platform().host_key]).unwrap()).unwrap();
-                    let front = Front::start(machine.clone(), vec![], |error| panic!("{error}")).unwrap();
-                    let mut command = front.command(env!("CARGO_BIN_EXE_pvtools"));
+                    let server = GuestServer::start(machine.clone(), vec![], |error| panic!("{error}")).unwrap();
+                    let mut command = server.command(env!("CARGO_BIN_EXE_pvtools"));
                     Run::of(command.args(["pvsecret", "add"]).arg(request), b"").succeeds();
                 }
             })

@@ -10,7 +10,7 @@ use crate::recorded::{Line, Observed, TOOLS, observe, reaches_device, rows};
 use crate::recorded_inputs::Inputs;
 use crate::side_by_side_guest::{COMMANDS, Guests};
 use crate::support::{Scratch, clean, product};
-use pvsim::Front;
+use pvsim::GuestServer;
 use serde_yaml::Value;
 use std::env;
 use std::fs;
@@ -38,10 +38,10 @@ impl Side<'_> {
     }
 
     /// The program in a guest.
-    pub(crate) fn in_guest(self, front: &Front, tool: &str) -> Command {
+    pub(crate) fn in_guest(self, server: &GuestServer, tool: &str) -> Command {
         let mut command = match self {
-            Self::Ours => front.command(env!("CARGO_BIN_EXE_pvtools")),
-            Self::Theirs(folder) => front.command(folder.join(tool)),
+            Self::Ours => server.command(env!("CARGO_BIN_EXE_pvtools")),
+            Self::Theirs(folder) => server.command(folder.join(tool)),
         };
         if let Self::Ours = self {
             command.arg0(tool);

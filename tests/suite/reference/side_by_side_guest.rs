@@ -1,7 +1,7 @@
 //! Side by side in the guest: the same commands in two guests that begin alike, and each side with the other's files.
 
 use crate::differences::Differences;
-use crate::guest::front;
+use crate::guest::server;
 use crate::recorded::Line;
 use crate::recorded_inputs::{Inputs, request_file};
 use crate::side_by_side::{Report, Side};
@@ -9,7 +9,7 @@ use crate::support::{Run, Scratch};
 use openssl::sha::sha256;
 use pvsim::open::AttestationRequest;
 use pvsim::seal::{AttestDraft, Draft, UserData};
-use pvsim::{Front, HostKey, Machine};
+use pvsim::{GuestServer, HostKey, Machine};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,7 +88,7 @@ type Outcome = (i32, Option<Vec<u8>>, String);
 /// A guest of one side.
 struct Guest {
     machine: Machine,
-    front: Front,
+    server: GuestServer,
     /// Must outlive the guest.
     _folder: Scratch,
 }
@@ -120,7 +120,7 @@ impl Guests {
         let folder = Scratch::new();
         copy(&self.scratch.join("machine"), &folder.join("machine"));
         let machine = Machine::open(&folder.join("machine")).unwrap();
-        Guest { front: front(&machine), machine, _folder: folder }
+        Guest { server: server(&machine), machine, _folder: folder }
     }
 
     /// Whether the reference's guest commands can be compared. Says why if not.
@@ -130,7 +130,7 @@ impl Guests {
             return false;
         }
         let guest = self.boot();
-        let list = run_in(&Scratch::new(), Side::Theirs(&self.theirs).in_guest(&guest.front, "pvsecret"), "list");
+        let list = run_in(&Scratch::new(), Side::Theirs(&self.theirs).in_guest(&guest.server, "pvsecret"), "list");
         if cfg!(not(target_arch = "s390x")) && list.status != 0 {
             crate::support::left_out(format!(
                 "the reference's guest commands, which refuse to run here: {}",
@@ -160,8 +160,8 @@ impl Guests {
             let argv = arguments.split(' ').map(ToOwned::to_owned).collect();
             let line = Line { id: id.to_owned(), argv, stdin: None, existing: None };
             let table = tables.entry(tool).or_insert_with(|| differences(tool));
-            let their_program = || Side::Theirs(&self.theirs).in_guest(&theirs.front, tool);
-            let our_program = || Side::Ours.in_guest(&ours.front, tool);
+            let their_program = || Side::Theirs(&self.theirs).in_guest(&theirs.server, tool);
+            let our_program = || Side::Ours.in_guest(&ours.server, tool);
             report.compare(&line, &inputs, table, [&their_program, &our_program]);
             let [their_state, our_state] = [theirs.state(), ours.state()];
             match (their_state == our_state, table.leaves_other_state(id)) {
@@ -263,7 +263,7 @@ impl Guests {
         };
         let add = |side: Side| {
             let guest = self.boot();
-            let run = run_in(&workstation, side.in_guest(&guest.front, "pvsecret"), "add request");
+            let run = run_in(&workstation, side.in_guest(&guest.server, "pvsecret"), "add request");
             (run.status, Some(guest.state().to_string().into_bytes()), run.stderr)
         };
         type Step<'a> = (&'a str, &'a dyn Fn(Side) -> Outcome);
@@ -290,7 +290,7 @@ impl Guests {
         let add = "--add-data phkh-img,phkh-att,secret-store-hash,firmware-state";
         let steps = [
             (creator.command("pvattest"), format!("create {TRUST} -o request -a arpk {add}")),
-            (performer.in_guest(&guest.front, "pvattest"), "perform -i request -o response -u data".to_owned()),
+            (performer.in_guest(&guest.server, "pvattest"), "perform -i request -o response -u data".to_owned()),
             (verifier.command("pvattest"), "verify -i response --hdr se.hdr -a arpk -o verified -u said".to_owned()),
         ];
         for (program, words) in steps {

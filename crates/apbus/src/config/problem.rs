@@ -26,13 +26,13 @@ pub struct Problem {
 pub struct Warning {
     /// The entry it is about, unless it is about the file as a whole.
     pub entry: Option<EntryPlace>,
-    /// Kind of warning.
+    /// What kind of fault is warned of.
     pub kind: WarningKind,
     /// Place in the file; `None` if nothing can be pointed to.
     pub location: Option<Location>,
 }
 
-/// Which entry.
+/// Number of an entry, and the line and column where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPlace {
     /// Position of the entry in the list, counted from 0.
@@ -44,7 +44,7 @@ pub struct EntryPlace {
 /// A place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    /// From 1.
+    /// Line in the file, counted from 1.
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
@@ -66,17 +66,17 @@ pub enum Fault {
     /// A control character.
     #[error("expected a text file, found the character {}", .0.escape_unicode())]
     Character(char),
-    /// Not YAML: what the parser says.
+    /// The file is not YAML; the text is the parser's message.
     #[error("{}", shown(.0))]
     Yaml(String),
     /// Nested deeper than any list of entries.
     #[error("expected a list of entries, found lists or mappings nested too deeply")]
     Depth,
     /// An alias inside the very node that it stands for.
-    #[error("the alias is part of what it stands for")]
+    #[error("the alias refers to a node that contains it")]
     AliasInItself,
     /// More text than a file without aliases can have.
-    #[error("the aliases stand for too much text")]
+    #[error("the aliases expand to too much text")]
     Aliases,
     /// A second document.
     #[error("expected one list of entries, found a second YAML document")]
@@ -93,21 +93,21 @@ pub enum Fault {
     /// A value is not a text.
     #[error("{key}: expected a text, found {found}")]
     ValueIsNoText {
-        /// Its key.
+        /// Key of the field with the wrong value.
         key: &'static str,
-        /// What it is.
+        /// Sort of value that was found.
         found: &'static str,
     },
     /// A key that there is not.
     #[error("unknown key '{}'{}", shown(key), hint(*.meant))]
     UnknownKey {
-        /// The key.
+        /// Key that no entry has.
         key: String,
         /// The one that was probably meant.
         meant: Option<&'static str>,
     },
     /// A key for the second time.
-    #[error("the key '{}' is there twice: an entry takes each key once", shown(.0))]
+    #[error("duplicate key '{}': an entry takes each key once", shown(.0))]
     DuplicateKey(String),
     /// `mode` is missing or wrong.
     #[error("Unknown or invalid mode '{}': expected accel or ep11", shown(.0))]
@@ -115,7 +115,7 @@ pub enum Fault {
     /// EP11 without `mkvp`.
     #[error("Mkvp value missing: expected the 32 or 64 hex digits in line WK CUR of the queue's file mkvps")]
     MkvpMissing,
-    /// A wrong `mkvp`.
+    /// An `mkvp` that is no master key verification pattern; the text is the value.
     #[error("Mkvp value '{}' is not valid: expected 32 or 64 hex digits", shown(.0))]
     Mkvp(String),
     /// A wrong `serialnr`.
@@ -124,10 +124,10 @@ pub enum Fault {
         shown(.0)
     )]
     Serialnr(String),
-    /// A wrong `mingen`.
+    /// A `mingen` that is no generation of cards.
     #[error("Mingen value '{}' is not valid: expected {}", shown(value), if *.ep11 { "cex8" } else { "one of cex4 to cex8" })]
     Mingen {
-        /// The value.
+        /// Value of the field as it stands in the file.
         value: String,
         /// Whether the entry is for EP11, which only the newest cards offer to such guests.
         ep11: bool,
@@ -145,7 +145,7 @@ pub enum Fault {
 #[non_exhaustive]
 pub enum WarningKind {
     /// A key of EP11 entries in one for an accelerator.
-    #[error("{0} means nothing for an accelerator")]
+    #[error("{0} has no effect on an accelerator")]
     MeansNothing(&'static str),
     /// A name that is not the one of the secret.
     #[error("the name does not match the secretid: its SHA-256 differs, and the secretid counts")]
@@ -160,7 +160,7 @@ pub enum WarningKind {
     #[error("names the card and the secret of entry #{}: a secret can be used only once on a card", .0 + 1)]
     SameCardAndSecret(usize),
     /// More entries than a guest can have queues.
-    #[error("{0} entries, but a guest can use no more than {max} queues", max = crate::MAX_QUEUES)]
+    #[error("expected at most {max} entries, one for each queue that a guest can use, found {0}", max = crate::MAX_QUEUES)]
     ManyEntries(usize),
 }
 

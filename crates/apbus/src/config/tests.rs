@@ -203,7 +203,7 @@ fn says_which_value_is_wrong_and_where() {
         ),
         (
             accel("mode: accel"),
-            "AP config entry #1: the key 'mode' is there twice: an entry takes each key once (line 2, column 3)",
+            "AP config entry #1: duplicate key 'mode': an entry takes each key once (line 2, column 3)",
         ),
         (
             "- mode: accel\n- mode: accel\n- name: third\n".to_owned(),
@@ -255,9 +255,9 @@ fn warns_of_what_is_probably_not_meant() {
             "keys of EP11",
             "- {mode: accel, mkvp: x, serialnr: y, secretid: z}".to_owned(),
             vec![
-                "#1: mkvp means nothing for an accelerator (line 1, column 23)",
-                "#1: serialnr means nothing for an accelerator (line 1, column 36)",
-                "#1: secretid means nothing for an accelerator (line 1, column 49)",
+                "#1: mkvp has no effect on an accelerator (line 1, column 23)",
+                "#1: serialnr has no effect on an accelerator (line 1, column 36)",
+                "#1: secretid has no effect on an accelerator (line 1, column 49)",
             ],
         ),
         (
@@ -296,7 +296,7 @@ fn warns_of_what_is_probably_not_meant() {
         (
             "thirteen entries",
             "- {mode: accel}\n".repeat(13),
-            vec!["13 entries, but a guest can use no more than 12 queues"],
+            vec!["expected at most 12 entries, one for each queue that a guest can use, found 13"],
         ),
         ("twelve entries", "- {mode: accel}\n".repeat(12), vec![]),
         ("a backup on any other card", format!("- {{mode: ep11, mkvp: {a}, name: s}}\n").repeat(2), vec![]),

@@ -14,7 +14,7 @@ pub enum Event<'a> {
     Step(Step),
     /// A step that was taken did not work.
     Failed(&'a Failure),
-    /// Time passes.
+    /// A queue is waited for.
     Waiting(Waiting),
 }
 
@@ -34,7 +34,7 @@ pub(super) fn take_effect(step: Step, queues: &mut [Queue]) {
 /// A step that did not work.
 #[derive(Debug)]
 pub struct Failure {
-    /// The step.
+    /// Step that failed.
     pub step: Step,
     /// Error that ended the step.
     pub error: Error,
@@ -42,7 +42,7 @@ pub struct Failure {
     pub not_undone: Option<Error>,
 }
 
-/// Outcome of a run.
+/// Outcome of a run: the last plan, and what went wrong on the way.
 #[derive(Debug)]
 pub struct Report {
     /// The plan for the queues as they are now.
@@ -51,7 +51,7 @@ pub struct Report {
     pub queues: Vec<Queue>,
     /// Steps that did not work.
     pub failures: Vec<Failure>,
-    /// Whether all this was only to find out what would be done.
+    /// Whether the run changed nothing, and only tells what a run would do.
     pub dry_run: bool,
     /// Queues that a dry run could not look at, while a run could: it may find more than the plan has.
     pub unseen: usize,
@@ -60,7 +60,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether this entry has its queue, or would get it.
+    /// Whether the entry with this number, counted from 0, has its queue, or in a dry run would get it.
     pub fn is_satisfied(&self, entry: usize) -> bool {
         let assignment = self.plan.assignments.get(entry).and_then(|assignment| assignment.as_ref().ok());
         assignment.is_some_and(|assignment| assignment.kept || self.dry_run)

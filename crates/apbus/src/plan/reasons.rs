@@ -20,18 +20,18 @@ pub enum EntryUnserved {
     NoQueue(Mode),
     /// There are EP11 queues, but none has the master key.
     NoMasterKey {
-        /// Those there are, or the first of them.
+        /// The EP11 queues that exist, or the first few, with their master keys.
         seen: Vec<(Apqn, MasterKey)>,
-        /// How many more there are.
+        /// Number of further queues that are not listed.
         more: usize,
     },
     /// There are such queues, but none can be had.
     Obstacles {
-        /// Which kind.
+        /// Mode that the entry asks for.
         mode: Mode,
         /// Those there are, or the first of them, with what is in the way. Those that would fit come first.
         queues: Vec<(Apqn, UnusableReason)>,
-        /// How many more there are.
+        /// Number of further queues that are not listed.
         more: usize,
     },
     /// A queue that fits is free, but as many as may be bound, this many, are in use.
@@ -42,7 +42,7 @@ pub enum EntryUnserved {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnusableReason {
-    /// This guest may not use the queue.
+    /// The hypervisor does not let this guest use the queue.
     Illicit,
     /// The host has taken the queue away.
     Gone,
@@ -60,9 +60,9 @@ pub enum UnusableReason {
     NoSecret,
     /// The queue serves the entry of this index, counted from 0.
     Serves(usize),
-    /// This queue of the same card uses the master key.
+    /// Another queue of the same card, given here, uses the master key.
     MasterKeyUsed(Apqn),
-    /// This queue of the same card uses the secret.
+    /// Another queue of the same card, given here, uses the secret.
     SecretUsed(Apqn),
     /// As many queues as may be bound, this many, are in use.
     Limit(usize),
@@ -76,7 +76,7 @@ pub enum UnusableReason {
 pub enum QueueUnused {
     /// CCA queues cannot be used with Secure Execution.
     Cca,
-    /// This guest may not use the queue.
+    /// The hypervisor does not let this guest use the queue.
     Illicit,
     /// The host has taken the queue away.
     Gone,

@@ -13,11 +13,11 @@ use std::fmt;
 pub enum Step {
     /// The queue serves an entry already and is left alone.
     Keep {
-        /// The queue.
+        /// Queue that the step is about.
         apqn: Apqn,
         /// Mode of the queue.
         mode: Mode,
-        /// The entry.
+        /// Number of the entry that is served, counted from 0.
         entry: usize,
     },
     /// The queue is bound, so that its master key can be read.
@@ -28,18 +28,18 @@ pub enum Step {
     Restore(Apqn),
     /// The queue is bound for an entry.
     Bind {
-        /// The queue.
+        /// Queue that the step is about.
         apqn: Apqn,
-        /// The entry.
+        /// Number of the entry that is served, counted from 0.
         entry: usize,
     },
     /// The queue, which is bound, is associated for an entry.
     Associate {
-        /// The queue.
+        /// Queue that the step is about.
         apqn: Apqn,
         /// The index of the secret.
         index: u16,
-        /// The entry.
+        /// Number of the entry that is served, counted from 0.
         entry: usize,
     },
 }
@@ -53,7 +53,7 @@ impl Step {
         }
     }
 
-    /// Whether a queue is unbound by it.
+    /// Whether the step unbinds a queue.
     pub fn is_unbind(self) -> bool {
         matches!(self, Self::Unbind(_) | Self::Restore(_))
     }

@@ -2,6 +2,7 @@
 
 use super::{Findings, Path, Text, Word, line};
 use crate::{Finding, TRUST_CLAIMS};
+use std::collections::HashSet;
 
 /// Claims of the verifier below `input.se`.
 const CLAIMS: [&str; 5] = ["cuid", "version", "image_phkh", "attestation_phkh", "tag"];
@@ -53,16 +54,23 @@ pub(super) fn lint(text: &Text, findings: &mut Findings) {
             );
         }
     }
-    for (at, name, values) in claims(text) {
-        if !TRUST_CLAIMS.contains(&name.as_str()) {
+    let (rules, mut seen) = (text.numbers(), HashSet::new());
+    for (at, name, value) in claims(text) {
+        if !TRUST_CLAIMS.contains(&name) {
             let problem = format!(
                 "'{}' is no trust claim: the server's worker stops at each attestation",
-                uvtypes::text::shown(&name)
+                uvtypes::text::shown(name)
             );
             found(at, Finding::error(line(at), problem, format!("the claims are {}", TRUST_CLAIMS.join(", "))));
+            continue;
         }
-        for (at, value, is_default) in values {
-            judge_value(at, &name, value, is_default, &mut found);
+        if let Some(number) = text.number(value) {
+            judge_value(at, name, number, true, &mut found);
+        }
+        // Once for each rule: a policy that names one for ever is not told about for ever.
+        let rule = text.name(value).filter(|rule| seen.insert((name, *rule)));
+        for (at, number, is_default) in rule.and_then(|rule| rules.get(rule)).into_iter().flatten() {
+            judge_value(*at, name, *number, *is_default, &mut found);
         }
     }
     judge_texts(text, &mut found);
@@ -102,25 +110,19 @@ fn judge_path(path: &Path) -> Option<Finding> {
     }
 }
 
-/// The claims of `trust_claims`: line and name of each, and the numbers that it can have.
-type Claim = (usize, String, Vec<(usize, f64, bool)>);
-
-fn claims(text: &Text) -> Vec<Claim> {
+/// The claims of `trust_claims`: line and name of each, and where its value stands.
+fn claims(text: &Text) -> Vec<(usize, &str, usize)> {
     let mut claims = Vec::new();
-    for at in 0..text.0.len() {
-        // `"name": value` one level deep in `trust_claims := {`
-        let (Some(Word::Text(name)), true) = (text.word(at), text.is(at + 1, ":")) else { continue };
-        let opening = (0..at).rev().find(|before| text.begins_rule(*before) && text.name(*before).is_some());
-        if opening.and_then(|opening| text.name(opening)) != Some("trust_claims") || text.0[at].depth != 1 {
-            continue;
+    let mut rule = None;
+    for (at, token) in text.0.iter().enumerate() {
+        match &token.word {
+            Word::Name(name) if text.begins_rule(at) => rule = Some(name.as_str()),
+            // `"name": value` one level deep in `trust_claims := {`
+            Word::Text(name) if rule == Some("trust_claims") && token.depth == 1 && text.is(at + 1, ":") => {
+                claims.push((token.line, name.as_str(), at + 2));
+            }
+            _ => {}
         }
-        let mut values = Vec::new();
-        if let Some(number) = text.number(at + 2) {
-            values.push((text.line(at), number, true));
-        } else if let Some(rule) = text.name(at + 2) {
-            values = text.numbers_of(rule);
-        }
-        claims.push((text.line(at), name.clone(), values));
     }
     claims
 }

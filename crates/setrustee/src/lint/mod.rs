@@ -8,14 +8,15 @@ mod resource;
 mod words;
 
 use crate::Finding;
+use std::collections::HashMap;
 use words::{Token, Word};
 
-/// What a policy decides.
+/// Kind of policy: what it decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// What an evidence is worth.
+    /// An attestation policy, which decides what an evidence is worth.
     Attestation,
-    /// Who gets a resource.
+    /// A resource policy, which decides who gets a resource.
     Resource,
 }
 
@@ -151,36 +152,31 @@ impl Text {
         token.depth == 0 && (after_default || previous.is_none_or(|previous| previous.line < token.line))
     }
 
-    /// Numbers that a rule of this name can have, with their lines and whether each is its default.
-    fn numbers_of(&self, rule: &str) -> Vec<(usize, f64, bool)> {
-        let mut numbers = Vec::new();
+    /// Numbers that each rule can have, by its name, with their lines and whether each is its default.
+    fn numbers(&self) -> HashMap<&str, Vec<(usize, f64, bool)>> {
+        let mut numbers: HashMap<_, Vec<_>> = HashMap::new();
+        let mut rule = None;
         for at in 0..self.0.len() {
-            if self.name(at) != Some(rule) || !self.begins_rule(at) {
-                continue;
+            let Some(name) = self.name(at) else { continue };
+            let begins = self.begins_rule(at);
+            if begins {
+                rule = Some(name);
             }
-            let is_default = at > 0 && self.name(at - 1) == Some("default");
-            // `rule := 3 if ...`, `rule = 3 { ... }`
-            if self.is(at + 1, ":=") || self.is(at + 1, "=") {
-                if let Some(number) = self.number(at + 2) {
-                    numbers.push((self.line(at), number, is_default));
-                }
-            }
-            // `else := 5`
-            let end = (at + 1..self.0.len()).find(|next| self.begins_rule(*next) && self.name(*next).is_some());
-            for next in at + 1..end.unwrap_or(self.0.len()) {
-                if self.name(next) == Some("else") && (self.is(next + 1, ":=") || self.is(next + 1, "=")) {
-                    numbers.extend(self.number(next + 2).map(|number| (self.line(next), number, false)));
-                }
-            }
+            // `rule := 3 if ...`, `rule = 3 { ... }`, `else := 5`
+            let is_assigned = self.is(at + 1, ":=") || self.is(at + 1, "=");
+            let (Some(rule), true) = (rule, is_assigned && (begins || name == "else")) else { continue };
+            let is_default = begins && at > 0 && self.name(at - 1) == Some("default");
+            let found = self.number(at + 2).map(|number| (self.line(at), number, is_default));
+            numbers.entry(rule).or_default().extend(found);
         }
         numbers
     }
 
     /// A number at this place, with its sign.
     fn number(&self, at: usize) -> Option<f64> {
-        match self.word(at)? {
-            Word::Number(number) => Some(*number),
-            Word::Symbol(minus) if minus == "-" => self.number(at + 1).map(|number| -number),
+        match (self.word(at)?, self.word(at + 1)) {
+            (Word::Number(number), _) => Some(*number),
+            (Word::Symbol(minus), Some(Word::Number(number))) if minus == "-" => Some(-number),
             _ => None,
         }
     }

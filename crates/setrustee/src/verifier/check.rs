@@ -22,21 +22,21 @@ pub struct Folder {
     pub entries: Vec<Entry>,
 }
 
-/// A file.
+/// A file or folder below the verifier's folder.
 pub struct Entry {
-    /// Its path below the folder.
+    /// Path below the verifier's folder.
     pub path: String,
-    /// What it is; a link counts as what it leads to.
+    /// Sort of entry; a link counts as what it leads to.
     pub kind: EntryKind,
-    /// Permissions.
+    /// Permission bits, as in `st_mode`.
     pub mode: u32,
-    /// Its content; of a large file, the beginning.
+    /// Content of the file; of a large one, the beginning.
     pub bytes: Zeroizing<Vec<u8>>,
     /// Size of the whole.
     pub size: u64,
 }
 
-/// What an entry is.
+/// Sort of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A file that the verifier would read.
@@ -62,21 +62,21 @@ pub struct Slot {
     pub file: Option<String>,
 }
 
-/// The outcome.
+/// Outcome of the check of a verifier's folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// What is wrong, or will be.
+    /// Faults of the folder, present and to come.
     pub findings: Vec<Finding>,
     /// Tag of the header.
     pub tag: Option<String>,
-    /// Whose slot is which.
+    /// Key slots of the header, each with its host-key document if there is one.
     pub slots: Vec<Slot>,
-    /// What ends when, the first first.
+    /// Certificates and CRLs with the time at which they end, the first to end first.
     pub expiries: Vec<Expiry>,
 }
 
 impl Report {
-    /// Whether guests cannot attest.
+    /// Whether there is a fault for which guests cannot attest.
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
@@ -283,7 +283,7 @@ impl Folder {
     fn roots(&self, report: &mut Report) -> Roots {
         let Some(entry) = self.file(ROOT_CA) else {
             let problem = "it is missing: the roots of the verifier's system are trusted instead";
-            report.warning(ROOT_CA, problem, "give the root with '--root-ca'");
+            report.warning(ROOT_CA, problem, "put the root CA there");
             return Roots::System;
         };
         match CertificateFile::parse(&entry.bytes) {

@@ -3,7 +3,7 @@
 use crate::Finding;
 use crate::verifier::{CERTIFICATES, CRLS, HEADER, HOST_KEY_DOCUMENTS, ROOT_CA, RSA_PRIVATE, RSA_PUBLIC};
 
-/// Where the verifier looks without any variable.
+/// Folder that the verifier reads when no environment variable names another.
 pub const DEFAULT_BASE: &str = "/run/confidential-containers/ibmse";
 
 /// Variable and what it stands for, below the folder.

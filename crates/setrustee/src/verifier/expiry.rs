@@ -7,11 +7,11 @@ use serde::Serialize;
 /// Something that ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Expiry {
-    /// The file.
+    /// Path of the file below the verifier's folder.
     pub file: String,
-    /// What it is.
+    /// Sort of thing that ends: a certificate, a CRL.
     pub what: &'static str,
-    /// When, in OpenSSL's words.
+    /// Time at which it ends, in OpenSSL's form.
     pub date: String,
     /// Whole days that are left; negative once it is over.
     pub days: i32,

@@ -35,5 +35,5 @@ pub const CRLS: &str = "crls";
 pub const ROOT_CA: &str = "root_ca.crt";
 /// Path of the SE header.
 pub const HEADER: &str = "hdr/hdr.bin";
-/// The folders.
+/// Names of the folders that the verifier reads.
 pub const FOLDERS: [&str; 5] = ["rsa", HOST_KEY_DOCUMENTS, CERTIFICATES, CRLS, "hdr"];

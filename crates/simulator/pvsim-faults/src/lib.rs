@@ -23,6 +23,10 @@ use std::os::fd::IntoRawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+#[path = "../../pvsim-preload/src/next.rs"]
+mod next;
+use next::next;
+
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 static ORDER: OnceLock<Order> = OnceLock::new();
 
@@ -59,7 +63,7 @@ impl Order {
 }
 
 /// Counts a call and says what is to happen to it.
-fn strike(name: &CStr) -> Option<Fault> {
+fn take_matching_fault(name: &CStr) -> Option<Fault> {
     // Reading the environment and opening the log makes calls of its own: they are none of the program's.
     thread_local!(static INSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
     if INSIDE.replace(true) {
@@ -100,29 +104,12 @@ extern "C" fn stop() {
     }
 }
 
-/// The function that would have been called without this library.
-fn next(name: &CStr, slot: &AtomicUsize) -> usize {
-    let found = slot.load(Ordering::Acquire);
-    if found != 0 {
-        return found;
-    }
-    // SAFETY: the name is a C string; RTLD_NEXT is a valid handle in a preloaded library.
-    let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) } as usize;
-    if found == 0 {
-        // The program would have jumped to the same nothing.
-        std::process::abort();
-    }
-    slot.store(found, Ordering::Release);
-    found
-}
-
 macro_rules! interpose {
     ($($name:literal $function:ident($($argument:ident: $type:ty),*) -> $result:ty $(, short $count:ident)?;)*) => {$(
         // SAFETY: the name is the C library's, and so is the signature: who calls it keeps its contract.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $function($($argument: $type),*) -> $result {
-            static NEXT: AtomicUsize = AtomicUsize::new(0);
-            let fault = strike($name);
+            let fault = take_matching_fault($name);
             match fault {
                 Some(Fault::Errno(errno)) => {
                     fail(errno);
@@ -136,11 +123,7 @@ macro_rules! interpose {
                 Some(Fault::End) => 0,
                 _ => $count,
             };)?
-            let address = next($name, &NEXT);
-            // SAFETY: the address is that of the C library's function of this name, which has this
-            // signature. Variadic functions (open, ioctl) are called as if their last argument were
-            // declared: on the supported machines it is passed in the same register.
-            let next: unsafe extern "C" fn($($type),*) -> $result = unsafe { std::mem::transmute(address) };
+            let next = next!($name, fn($($type),*) -> $result);
             // SAFETY: the arguments are the caller's, who keeps the function's contract.
             unsafe { next($($argument),*) }
         }

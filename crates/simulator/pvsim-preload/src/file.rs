@@ -1,9 +1,9 @@
 //! Opening, writing and ioctls.
 
+use crate::client::{self, mode};
 use crate::memory;
 use crate::next::next;
 use crate::place::{Place, simulated};
-use crate::server::{self, mode};
 use crate::{KeepErrno, fail, stream};
 use libc::{
     AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_PATH, O_RDONLY, O_TRUNC, O_WRONLY, c_char, c_int, c_long,
@@ -37,7 +37,7 @@ pub(crate) unsafe fn open_with(
     let create = if flags & O_CREAT == 0 { 0 } else { mode::CREATE };
     let exclusive = if flags & O_EXCL == 0 { 0 } else { mode::EXCLUSIVE };
     let kept = KeepErrno::new();
-    let answer = server::open(&place.name, access | create | exclusive);
+    let answer = client::open(&place.name, access | create | exclusive);
     drop(kept);
     if let Err(errno) = answer {
         fail(errno);
@@ -107,7 +107,7 @@ fn write_simulated(file: c_int, areas: &[(u64, usize)]) -> Option<ssize_t> {
             Ok(())
         });
         match fetched {
-            Ok(()) => server::write(&name, &bytes),
+            Ok(()) => client::write(&name, &bytes),
             Err(memory::Fault) => Err(libc::EFAULT),
         }
     };
@@ -222,7 +222,7 @@ truncate! {
 pub(crate) unsafe extern "C" fn ioctl(file: c_int, request: c_ulong, argument: c_long) -> c_int {
     if let Some(name) = simulated(file).filter(|name| name == b"/dev/uv") {
         let kept = KeepErrno::new();
-        let answer = server::ioctl(&name, request, argument as u64);
+        let answer = client::ioctl(&name, request, argument as u64);
         drop(kept);
         return match answer {
             Ok(()) => 0,

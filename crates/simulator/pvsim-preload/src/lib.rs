@@ -7,7 +7,7 @@
 //! | `PVSIM_ROOT` | the folder below which the simulated files stand: `$PVSIM_ROOT/dev/uv` |
 //!
 //! This library knows nothing of ioctls or attributes. Paths are led below `PVSIM_ROOT`, so that `stat`, `ls` and
-//! the reading of a file are the kernel's; opening, writing and ioctls are asked of `pvsim` first (`server.rs`).
+//! the reading of a file are the kernel's; opening, writing and ioctls are asked of `pvsim` first (`client.rs`).
 //! It keeps no table of files: what a descriptor means is seen from the file behind it, so `dup`, `fork` and
 //! `exec` need no care. Only the order of an open folder's names is kept (`listing.rs`).
 //!
@@ -17,13 +17,13 @@
 
 #![allow(missing_docs, reason = "the functions are those of the C library")]
 
+mod client;
 mod file;
 mod listing;
 mod memory;
 mod next;
 mod path;
 mod place;
-mod server;
 mod stream;
 
 use libc::c_int;

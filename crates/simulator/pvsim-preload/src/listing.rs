@@ -5,7 +5,7 @@
 
 use crate::next::next;
 use crate::place::{Place, simulated_folder};
-use crate::{KeepErrno, fail, server};
+use crate::{KeepErrno, client, fail};
 use libc::{AT_FDCWD, DIR, c_char, c_int, c_long, c_void, dirent64};
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -45,7 +45,7 @@ pub(crate) unsafe extern "C" fn opendir(path: *const c_char) -> *mut DIR {
         return unsafe { next(path) };
     };
     let kept = KeepErrno::new();
-    let order = if place.is_served() { server::prepare(&place.name).ok() } else { None };
+    let order = if place.is_served() { client::prepare(&place.name).ok() } else { None };
     drop(kept);
     // SAFETY: the path is a C string.
     let folder = unsafe { next(place.real.as_ptr()) };
@@ -60,7 +60,7 @@ pub(crate) unsafe extern "C" fn opendir(path: *const c_char) -> *mut DIR {
 pub(crate) unsafe extern "C" fn fdopendir(file: c_int) -> *mut DIR {
     let next = next!(c"fdopendir", fn(c_int) -> *mut DIR);
     let kept = KeepErrno::new();
-    let order = simulated_folder(file).and_then(|name| server::prepare(&name).ok());
+    let order = simulated_folder(file).and_then(|name| client::prepare(&name).ok());
     drop(kept);
     // SAFETY: no pointers are given.
     let folder = unsafe { next(file) };

@@ -2,7 +2,7 @@
 
 use crate::fail;
 use crate::next::next;
-use crate::place::{Front, Place, working_folder};
+use crate::place::{Place, Simulation, working_folder};
 use libc::{AT_FDCWD, c_char, c_int, c_long, c_uint, c_void, gid_t, mode_t, off_t, size_t, ssize_t, uid_t};
 use std::ffi::CStr;
 
@@ -19,22 +19,22 @@ enum Use {
 ///
 /// # Safety
 /// `path` is null or a C string.
-unsafe fn led(folder: c_int, path: *const c_char, what_for: Use) -> Result<Led, c_int> {
+unsafe fn redirected(folder: c_int, path: *const c_char, what_for: Use) -> Result<Redirected, c_int> {
     // SAFETY: as the caller promises.
-    let Some(place) = (unsafe { Place::of(folder, path) }) else { return Ok(Led::AsIs(path)) };
+    let Some(place) = (unsafe { Place::of(folder, path) }) else { return Ok(Redirected::AsIs(path)) };
     if what_for == Use::Change && place.is_served() {
         return Err(libc::EPERM);
     }
     place.prepare();
-    Ok(Led::Away(place))
+    Ok(Redirected::Away(place))
 }
 
-enum Led {
+enum Redirected {
     AsIs(*const c_char),
     Away(Place),
 }
 
-impl Led {
+impl Redirected {
     fn as_ptr(&self) -> *const c_char {
         match self {
             Self::AsIs(path) => *path,
@@ -44,7 +44,7 @@ impl Led {
 }
 
 /// Functions with one path, which is looked up from `folder` or else from the working folder.
-macro_rules! lead {
+macro_rules! redirect {
     ($($what_for:ident, $failure:expr, $name:literal $function:ident(
         $($before:ident: $before_type:ty,)* [$path:ident in $folder:expr] $(, $after:ident: $after_type:ty)*
     ) -> $result:ty;)*) => {$(
@@ -56,7 +56,7 @@ macro_rules! lead {
             let next = next!($name, fn($($before_type,)* *const c_char $(, $after_type)*) -> $result);
             // SAFETY: the path is the caller's, who keeps the function's contract; so are the other arguments.
             unsafe {
-                match led($folder, $path, Use::$what_for) {
+                match redirected($folder, $path, Use::$what_for) {
                     Ok(to) => next($($before,)* to.as_ptr() $(, $after)*),
                     Err(errno) => {
                         fail(errno);
@@ -68,7 +68,7 @@ macro_rules! lead {
     )*};
 }
 
-lead! {
+redirect! {
     Look, -1, c"stat" stat([path in AT_FDCWD], status: *mut c_void) -> c_int;
     Look, -1, c"stat64" stat64([path in AT_FDCWD], status: *mut c_void) -> c_int;
     Look, -1, c"lstat" lstat([path in AT_FDCWD], status: *mut c_void) -> c_int;
@@ -132,7 +132,7 @@ lead! {
 }
 
 /// Functions with two paths.
-macro_rules! lead_both {
+macro_rules! redirect_both {
     ($($name:literal $function:ident(
         $($from:ident,)? [$old:ident in $old_folder:expr], $($to:ident,)? [$new:ident in $new_folder:expr]
         $(, $after:ident: $after_type:ty)*
@@ -143,12 +143,12 @@ macro_rules! lead_both {
             $($from: c_int,)? $old: *const c_char, $($to: c_int,)? $new: *const c_char $(, $after: $after_type)*
         ) -> c_int {
             let next = next!($name, fn(
-                $(lead_both!(@folder $from),)? *const c_char, $(lead_both!(@folder $to),)? *const c_char
+                $(redirect_both!(@folder $from),)? *const c_char, $(redirect_both!(@folder $to),)? *const c_char
                 $(, $after_type)*
             ) -> c_int);
             // SAFETY: the paths are the caller's, who keeps the function's contract; so are the other arguments.
             unsafe {
-                match (led($old_folder, $old, Use::Change), led($new_folder, $new, Use::Change)) {
+                match (redirected($old_folder, $old, Use::Change), redirected($new_folder, $new, Use::Change)) {
                     (Ok(from_path), Ok(to_path)) => {
                         next($($from,)? from_path.as_ptr(), $($to,)? to_path.as_ptr() $(, $after)*)
                     }
@@ -163,7 +163,7 @@ macro_rules! lead_both {
     (@folder $name:ident) => { c_int };
 }
 
-lead_both! {
+redirect_both! {
     c"rename" rename([old in AT_FDCWD], [new in AT_FDCWD]);
     c"renameat" renameat(from, [old in from], to, [new in to]);
     c"renameat2" renameat2(from, [old in from], to, [new in to], flags: c_uint);
@@ -176,13 +176,13 @@ lead_both! {
 /// # Safety
 /// `buffer` is null or a C string that may be changed.
 unsafe fn show(buffer: *mut c_char) -> *mut c_char {
-    let Some(front) = Front::of_process() else { return buffer };
+    let Some(simulation) = Simulation::of_process() else { return buffer };
     if buffer.is_null() {
         return buffer;
     }
     // SAFETY: it is a C string, as the caller promises.
     let path = unsafe { CStr::from_ptr(buffer) }.to_bytes_with_nul().to_vec();
-    if let Some(shown) = front.shown(&path) {
+    if let Some(shown) = simulation.shown(&path) {
         // SAFETY: what is written is the end of what stands there, so it fits.
         unsafe { std::ptr::copy_nonoverlapping(shown.as_ptr().cast(), buffer, shown.len()) };
     }
@@ -195,8 +195,8 @@ pub(crate) unsafe extern "C" fn realpath(path: *const c_char, resolved: *mut c_c
     let next = next!(c"realpath", fn(*const c_char, *mut c_char) -> *mut c_char);
     // SAFETY: the arguments are the caller's, who keeps the function's contract.
     unsafe {
-        match led(AT_FDCWD, path, Use::Look) {
-            Ok(Led::Away(place)) => show(next(place.real.as_ptr(), resolved)),
+        match redirected(AT_FDCWD, path, Use::Look) {
+            Ok(Redirected::Away(place)) => show(next(place.real.as_ptr(), resolved)),
             _ => next(path, resolved),
         }
     }
@@ -228,7 +228,8 @@ pub(crate) unsafe extern "C" fn getcwd(buffer: *mut c_char, size: size_t) -> *mu
     let path = unsafe { next(buffer, size) };
     // The real path may not fit where the shown one does.
     if path.is_null() && !buffer.is_null() && crate::errno() == libc::ERANGE {
-        let shown = Front::of_process().and_then(|front| Some(front.shown(&working_folder()?)?.to_vec()));
+        let shown =
+            Simulation::of_process().and_then(|simulation| Some(simulation.shown(&working_folder()?)?.to_vec()));
         if let Some(shown) = shown.filter(|shown| shown.len() < size) {
             // SAFETY: the buffer has `size` bytes, as the caller promises: room for the path and the zero.
             unsafe {

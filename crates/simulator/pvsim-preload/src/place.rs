@@ -1,13 +1,13 @@
 //! Which paths and descriptors are simulated.
 
-use crate::{KeepErrno, server};
+use crate::{KeepErrno, client};
 use libc::{c_char, c_int};
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
 
 /// What the simulator answers for, and what else it is called.
-const FRONTS: [(&str, &str); 7] = [
+const SIMULATED_PREFIXES: [(&str, &str); 7] = [
     ("/dev/uv", "/dev/uv"),
     ("/sys/firmware/uv", "/sys/firmware/uv"),
     ("/sys/bus/ap", "/sys/bus/ap"),
@@ -18,20 +18,20 @@ const FRONTS: [(&str, &str); 7] = [
 ];
 
 /// How `pvsim` can be reached, and where the files are.
-pub(crate) struct Front {
+pub(crate) struct Simulation {
     pub(crate) socket: Vec<u8>,
     root: Vec<u8>,
 }
 
-impl Front {
+impl Simulation {
     /// That of this process; none when it was not started by `pvsim`.
     pub(crate) fn of_process() -> Option<&'static Self> {
-        static FRONT: OnceLock<Option<Front>> = OnceLock::new();
+        static SIMULATION: OnceLock<Option<Simulation>> = OnceLock::new();
         let read = || {
             let [socket, root] = ["PVSIM_SOCKET", "PVSIM_ROOT"].map(std::env::var_os);
-            Some(Front { socket: socket?.into_vec(), root: root?.into_vec() })
+            Some(Simulation { socket: socket?.into_vec(), root: root?.into_vec() })
         };
-        FRONT.get_or_init(read).as_ref()
+        SIMULATION.get_or_init(read).as_ref()
     }
 
     /// `path` as the program should see it, if it is one below the root folder.
@@ -56,7 +56,7 @@ impl Place {
     /// # Safety
     /// `path` is null or a C string.
     pub(crate) unsafe fn of(folder: c_int, path: *const c_char) -> Option<Self> {
-        let front = Front::of_process()?;
+        let simulation = Simulation::of_process()?;
         if path.is_null() {
             return None;
         }
@@ -70,7 +70,7 @@ impl Place {
         let mut inside = false;
         if path[0] != b'/' {
             let base = if folder == libc::AT_FDCWD { working_folder() } else { target(folder) }?;
-            match front.shown(&base) {
+            match simulation.shown(&base) {
                 Some(shown) => {
                     inside = true;
                     whole.extend_from_slice(shown);
@@ -80,20 +80,20 @@ impl Place {
             whole.push(b'/');
         }
         whole.extend_from_slice(path);
-        let name = plain(front.shown(&whole).unwrap_or(&whole));
-        for (front_name, other) in FRONTS {
-            let Some(rest) = name.strip_prefix(front_name.as_bytes()) else { continue };
+        let name = plain(simulation.shown(&whole).unwrap_or(&whole));
+        for (prefix, other) in SIMULATED_PREFIXES {
+            let Some(rest) = name.strip_prefix(prefix.as_bytes()) else { continue };
             if !rest.is_empty() && rest[0] != b'/' {
                 continue;
             }
             let name = [other.as_bytes(), rest].concat();
-            let real = CString::new([front.root.as_slice(), &name].concat()).ok()?;
+            let real = CString::new([simulation.root.as_slice(), &name].concat()).ok()?;
             return Some(Self { name, real, outside: false });
         }
         let host = CString::new(name.clone()).ok()?;
         // A folder around the simulated ones that this machine lacks, such as /sys/firmware.
         if is_around(&name) && !exists(&host) {
-            let real = CString::new([front.root.as_slice(), &name].concat()).ok()?;
+            let real = CString::new([simulation.root.as_slice(), &name].concat()).ok()?;
             return Some(Self { name, real, outside: true });
         }
         // The kernel cannot take the way through a folder that it does not have.
@@ -110,15 +110,16 @@ impl Place {
     pub(crate) fn prepare(&self) {
         if self.is_served() {
             let _errno = KeepErrno::new();
-            let _ = server::prepare(&self.name);
+            let _ = client::prepare(&self.name);
         }
     }
 }
 
 /// Whether `name` is a folder above a simulated one.
 fn is_around(name: &[u8]) -> bool {
-    let below = |(front, _): &(&str, _)| front.as_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"/"));
-    FRONTS.iter().any(below)
+    let below =
+        |(prefix, _): &(&str, _)| prefix.as_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"/"));
+    SIMULATED_PREFIXES.iter().any(below)
 }
 
 fn exists(path: &CStr) -> bool {
@@ -133,7 +134,7 @@ fn is_served(name: &[u8]) -> bool {
 
 /// What `file` is in the simulation, if it is a device or attribute of it.
 pub(crate) fn simulated(file: c_int) -> Option<Vec<u8>> {
-    let front = Front::of_process()?;
+    let simulation = Simulation::of_process()?;
     let _errno = KeepErrno::new();
     // Most writes go to terminals and pipes: no need to look up their names.
     if kind(file)? != libc::S_IFREG {
@@ -142,14 +143,14 @@ pub(crate) fn simulated(file: c_int) -> Option<Vec<u8>> {
     let target = target(file)?;
     // An attribute's file is replaced when its text changes, and its folder goes when the device does.
     let target = target.strip_suffix(b" (deleted)").unwrap_or(&target);
-    front.shown(target).filter(|name| is_served(name)).map(<[u8]>::to_vec)
+    simulation.shown(target).filter(|name| is_served(name)).map(<[u8]>::to_vec)
 }
 
 /// What `file` is in the simulation, if it is a folder of it.
 pub(crate) fn simulated_folder(file: c_int) -> Option<Vec<u8>> {
-    let front = Front::of_process()?;
+    let simulation = Simulation::of_process()?;
     let target = target(file)?;
-    front.shown(&target).filter(|name| is_served(name)).map(<[u8]>::to_vec)
+    simulation.shown(&target).filter(|name| is_served(name)).map(<[u8]>::to_vec)
 }
 
 /// The file type bits of a descriptor's `st_mode`.

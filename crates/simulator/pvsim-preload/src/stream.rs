@@ -15,6 +15,7 @@ use libc::{AT_FDCWD, FILE, c_char, c_int, size_t};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+// SAFETY: names and signatures are the C library's (stdio_ext.h).
 unsafe extern "C" {
     static stdout: *mut FILE;
     fn __fpending(stream: *mut FILE) -> size_t;

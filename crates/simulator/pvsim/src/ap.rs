@@ -29,15 +29,15 @@ mod tree;
 pub use log::LoggedWrite;
 pub use show::{ShownBus, ShownCard, ShownQueue};
 
-use crate::front::Parts;
+use crate::server::Parts;
 use crate::{Error, Machine};
 use std::sync::Arc;
 use tree::Tree;
 
-/// The AP bus of a machine, for [`crate::Front::start`]. A call that meets an error of the simulator itself gets `EIO`,
-/// and `trouble` is told why.
-pub fn parts(machine: &Machine, trouble: fn(&Error)) -> Parts {
+/// The AP bus of a machine, for [`crate::GuestServer::start`]. A call that meets an error of the simulator itself gets `EIO`,
+/// and `on_error` is told why.
+pub fn parts(machine: &Machine, on_error: fn(&Error)) -> Parts {
     let store = Arc::new(store::Store::new(machine.clone()));
-    let tree = |root| Box::new(Tree::new(Arc::clone(&store), root, trouble));
+    let tree = |root| Box::new(Tree::new(Arc::clone(&store), root, on_error));
     vec![("/sys/bus/ap", tree("/sys/bus/ap")), ("/sys/devices/ap", tree("/sys/devices/ap"))]
 }

@@ -136,7 +136,7 @@ pub enum Error {
     Event(String),
     /// Programs cannot be served.
     #[error("cannot serve programs in the guest: {what}")]
-    Front {
+    Server {
         /// What is missing for it.
         what: &'static str,
         /// Why it is.

@@ -96,16 +96,20 @@ impl Fault {
 
 /// Finds the fault that strikes a call of `op` (with `command`), and counts the call for all that are about it.
 /// Used-up faults are dropped.
-pub(crate) fn strike(faults: &mut Vec<Fault>, op: &str, command: Option<Command>) -> Result<Option<Action>, Error> {
+pub(crate) fn take_matching_fault(
+    faults: &mut Vec<Fault>,
+    op: &str,
+    command: Option<Command>,
+) -> Result<Option<Action>, Error> {
     let about = |fault: &Fault| {
         let meant = |name: &str| command.is_some_and(|command| command.name() == name);
         fault.op == op && fault.command.as_deref().is_none_or(meant)
     };
-    strike_if(faults, about).map(|fault| fault.action()).transpose()
+    take_fault_if(faults, about).map(|fault| fault.action()).transpose()
 }
 
-/// As [`strike`], for the faults that are `about` a call.
-pub(crate) fn strike_if(faults: &mut Vec<Fault>, about: impl Fn(&Fault) -> bool) -> Option<Fault> {
+/// As [`take_matching_fault`], for the faults that are `about` a call.
+pub(crate) fn take_fault_if(faults: &mut Vec<Fault>, about: impl Fn(&Fault) -> bool) -> Option<Fault> {
     let mut struck = None;
     for fault in faults.iter_mut().filter(|fault| about(fault)) {
         if fault.skip > 0 {
@@ -159,14 +163,14 @@ mod tests {
     #[test]
     fn strikes_the_ordered_calls_and_no_others() {
         let mut faults = vec![fault("uv", Some("add-secret"), "EIO", 1, 2), fault("uv_open", None, "EACCES", 0, 1)];
-        let mut strike = |op, command| strike(&mut faults, op, command).unwrap();
-        assert_eq!(strike("uv", Some(Command::LockSecrets)), None);
-        assert_eq!(strike("uv", Some(Command::AddSecret)), None);
-        assert_eq!(strike("uv", Some(Command::AddSecret)), Some(Action::Errno(nix::libc::EIO)));
-        assert_eq!(strike("uv_open", None), Some(Action::Errno(nix::libc::EACCES)));
-        assert_eq!(strike("uv", Some(Command::AddSecret)), Some(Action::Errno(nix::libc::EIO)));
-        assert_eq!(strike("uv", Some(Command::AddSecret)), None);
-        assert_eq!(strike("uv_open", None), None);
+        let mut take = |op, command| take_matching_fault(&mut faults, op, command).unwrap();
+        assert_eq!(take("uv", Some(Command::LockSecrets)), None);
+        assert_eq!(take("uv", Some(Command::AddSecret)), None);
+        assert_eq!(take("uv", Some(Command::AddSecret)), Some(Action::Errno(nix::libc::EIO)));
+        assert_eq!(take("uv_open", None), Some(Action::Errno(nix::libc::EACCES)));
+        assert_eq!(take("uv", Some(Command::AddSecret)), Some(Action::Errno(nix::libc::EIO)));
+        assert_eq!(take("uv", Some(Command::AddSecret)), None);
+        assert_eq!(take("uv_open", None), None);
         assert_eq!(faults, []);
     }
 }

@@ -3,6 +3,8 @@
 //! Source: Linux `arch/s390/kernel/uv.c`. Masks are hex without a prefix, counts decimal, `max_address` hex.
 
 use crate::Machine;
+use crate::image::{PCF_KNOWN, PCF_PCKMO_HMAC};
+use crate::ultravisor::KINDS;
 use pvsim_machine::QueryInfo;
 
 /// Bits of the 64-bit masks count from the most significant.
@@ -22,14 +24,12 @@ const CALLS: u64 = (!0 << (63 - 33)) & !bits(&[10]);
 const FEATURES: u64 = bits(&[1, 4, 5]);
 /// Version 1 of a format is bit 0.
 const VERSION_1: u64 = bits(&[0]);
-/// Dump allowed, image not encrypted, PCKMO functions, backup host key.
-const HEADER_FLAGS: u64 = bits(&[34, 35, 56, 57, 58, 62]);
+/// What a header may have, but for PCKMO for HMAC keys: that is taken, and not told. The simulator's choice.
+const HEADER_FLAGS: u64 = PCF_KNOWN & !PCF_PCKMO_HMAC;
 /// Nonce, two host-key hashes, secret-store hash, firmware state.
 const ATTESTATION_FLAGS: u64 = bits(&[1, 2, 3, 4, 5]);
 /// Disable dump.
 const ADD_SECRET_FLAGS: u64 = bits(&[0]);
-/// The kinds that can be in a request.
-const KINDS: u64 = bits(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 18, 19, 20, 21, 22]);
 
 impl Machine {
     /// What a kernel hears that asks the ultravisor itself.

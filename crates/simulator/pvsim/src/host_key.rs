@@ -1,10 +1,13 @@
 //! The private half of a machine's host key, which on real machines never leaves the firmware.
 
 use crate::{Error, image};
+use hostkey::{HostKeyDocument, TrustedHostKey};
 use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::sha::sha256;
+use openssl::x509::X509;
 use std::fmt;
 use uvtypes::SecretBox;
 
@@ -57,6 +60,18 @@ impl HostKey {
     /// The key, to make a host-key document of.
     pub fn private_key(&self) -> &PKey<Private> {
         &self.private
+    }
+
+    /// The public half as request and image builders take it, of a host-key document that nobody signed but the key itself.
+    ///
+    /// # Errors
+    /// [`Error::OpenSsl`], [`Error::NotAHostKey`].
+    pub fn trusted(&self) -> Result<TrustedHostKey, Error> {
+        let mut certificate = X509::builder()?;
+        certificate.set_pubkey(&self.private)?;
+        certificate.sign(&self.private, MessageDigest::sha512())?;
+        let document = HostKeyDocument::from_certificate(certificate.build()).map_err(|_| Error::NotAHostKey)?;
+        Ok(document.trust_unverified())
     }
 
     /// The public half.

@@ -34,8 +34,10 @@ pub const SCF_CCK_UPDATE: u64 = 1 << 61;
 pub const PCF_DUMP_ALLOWED: u64 = 1 << (63 - 34);
 /// Plaintext control flag: the pages are not encrypted. Bit 35.
 pub const PCF_NOT_ENCRYPTED: u64 = 1 << (63 - 35);
-/// All plaintext control flags that are known: these two, PCKMO functions (56 to 59), backup host keys (62).
-pub const PCF_KNOWN: u64 = PCF_DUMP_ALLOWED | PCF_NOT_ENCRYPTED | 0xf2;
+/// Plaintext control flag: PCKMO may encrypt HMAC keys. Bit 59.
+pub const PCF_PCKMO_HMAC: u64 = 1 << (63 - 59);
+/// All plaintext control flags that are known: these three, the other PCKMO functions (56 to 58), backup host keys (62).
+pub const PCF_KNOWN: u64 = PCF_DUMP_ALLOWED | PCF_NOT_ENCRYPTED | PCF_PCKMO_HMAC | 0xe2;
 
 /// What only the ultravisor reads in a header.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

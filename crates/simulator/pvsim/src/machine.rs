@@ -65,7 +65,7 @@ pub struct Machine {
 }
 
 /// The right to change what lasts from call to call. Given back when dropped, or when the process dies.
-pub(crate) struct Turn<'a> {
+pub(crate) struct MachineLock<'a> {
     folder: &'a Path,
     lock: Flock<File>,
 }
@@ -133,10 +133,10 @@ impl Machine {
     /// # Errors
     /// [`Error::File`], [`Error::Content`], [`Error::OpenSsl`].
     pub fn reboot(&self) -> Result<Guest, Error> {
-        let turn = self.turn()?;
-        let guest = Guest::boot(&self.platform, turn.guest()?.boot + 1)?;
-        turn.save(GUEST, &guest)?;
-        self.reboot_bus(&turn)?;
+        let lock = self.lock()?;
+        let guest = Guest::boot(&self.platform, lock.guest()?.boot + 1)?;
+        lock.save(GUEST, &guest)?;
+        self.reboot_bus(&lock)?;
         Ok(guest)
     }
 
@@ -148,13 +148,13 @@ impl Machine {
     pub fn reboot_with(&mut self, image: &[u8]) -> Result<Guest, Error> {
         let header = unpack::unpack(image, &self.platform.host_key)?.header;
         self.platform.image = BootImage::open(&header, &self.platform.host_key)?;
-        let turn = self.turn()?;
-        let guest = Guest::boot(&self.platform, turn.guest()?.boot + 1)?;
+        let lock = self.lock()?;
+        let guest = Guest::boot(&self.platform, lock.guest()?.boot + 1)?;
         replace(&self.folder, IMAGE, image)?;
         replace(&self.folder, HEADER, &header)?;
         replace(&self.folder, CCK, &self.platform.image.secrets.cck)?;
-        turn.save(GUEST, &guest)?;
-        self.reboot_bus(&turn)?;
+        lock.save(GUEST, &guest)?;
+        self.reboot_bus(&lock)?;
         Ok(guest)
     }
 
@@ -183,8 +183,8 @@ impl Machine {
     pub fn start(&mut self, header: &[u8]) -> Result<(), Error> {
         let image = BootImage::open(header, &self.platform.host_key)?;
         self.platform.image = image;
-        let turn = self.turn()?;
-        let before = turn.guest()?;
+        let lock = self.lock()?;
+        let before = lock.guest()?;
         let first = before.boot == 1 && before.request_tags.is_empty() && !before.locked;
         let mut guest = Guest::boot(&self.platform, before.boot + 1)?;
         if first {
@@ -193,8 +193,8 @@ impl Machine {
         }
         replace(&self.folder, HEADER, header)?;
         replace(&self.folder, CCK, &self.platform.image.secrets.cck)?;
-        turn.save(GUEST, &guest)?;
-        self.hand_bus_over(&turn, !first)
+        lock.save(GUEST, &guest)?;
+        self.hand_bus_over(&lock, !first)
     }
 
     /// Orders a fault.
@@ -203,10 +203,10 @@ impl Machine {
     /// [`Error::Fault`] when it cannot be, [`Error::File`], [`Error::Content`].
     pub fn order(&self, fault: Fault) -> Result<(), Error> {
         fault.check()?;
-        let turn = self.turn()?;
-        let mut faults = turn.faults()?;
+        let lock = self.lock()?;
+        let mut faults = lock.faults()?;
         faults.push(fault);
-        turn.save(FAULTS, &faults)
+        lock.save(FAULTS, &faults)
     }
 
     /// Orders that nothing goes wrong any more.
@@ -214,7 +214,7 @@ impl Machine {
     /// # Errors
     /// [`Error::File`].
     pub fn clear_faults(&self) -> Result<(), Error> {
-        self.turn()?.save::<[Fault]>(FAULTS, &[])
+        self.lock()?.save::<[Fault]>(FAULTS, &[])
     }
 
     /// What happens when a program opens `/dev/uv`: nothing, or the errno that was ordered.
@@ -225,7 +225,7 @@ impl Machine {
         if !self.platform.settings.secure_execution {
             return Ok(Some(nix::libc::ENOENT));
         }
-        match self.strike("uv_open", None)? {
+        match self.take_matching_fault("uv_open", None)? {
             Some(Action::Errno(errno)) => Ok(Some(errno)),
             Some(Action::Delay(time)) => {
                 thread::sleep(Duration::from_millis(time));
@@ -244,40 +244,44 @@ impl Machine {
             Ok(accepted) => accepted,
             Err(Errno(errno)) => return Ok(IoctlAnswer::Errno(errno)),
         };
-        match self.strike("uv", Some(accepted.command))? {
+        match self.take_matching_fault("uv", Some(accepted.command))? {
             Some(Action::Errno(errno)) => return Ok(IoctlAnswer::Errno(errno)),
             Some(Action::ReturnCode(rc, rrc)) => return Ok(IoctlAnswer::Done { rc, rrc, writes: vec![] }),
             // Slow firmware: others are served meanwhile.
             Some(Action::Delay(time)) => thread::sleep(Duration::from_millis(time)),
             None => {}
         }
-        let turn = self.turn()?;
-        let before = turn.guest()?;
+        let lock = self.lock()?;
+        let before = lock.guest()?;
         let mut guest = before.clone();
         let answer = accepted.carry_out(&mut Ultravisor { platform: &self.platform, guest: &mut guest })?;
         if guest != before {
-            turn.save(GUEST, &guest)?;
+            lock.save(GUEST, &guest)?;
         }
         Ok(answer)
     }
 
-    pub(crate) fn strike(&self, op: &str, command: Option<uvdevice::abi::Command>) -> Result<Option<Action>, Error> {
+    pub(crate) fn take_matching_fault(
+        &self,
+        op: &str,
+        command: Option<uvdevice::abi::Command>,
+    ) -> Result<Option<Action>, Error> {
         // Nearly always there are none, and no lock is needed to see that.
         if self.faults()?.is_empty() {
             return Ok(None);
         }
-        let turn = self.turn()?;
-        let before = turn.faults()?;
+        let lock = self.lock()?;
+        let before = lock.faults()?;
         let mut faults = before.clone();
-        let action = fault::strike(&mut faults, op, command)?;
+        let action = fault::take_matching_fault(&mut faults, op, command)?;
         if faults != before {
-            turn.save(FAULTS, &faults)?;
+            lock.save(FAULTS, &faults)?;
         }
         Ok(action)
     }
 
-    pub(crate) fn turn(&self) -> Result<Turn<'_>, Error> {
-        self.turn_by(self.lock_file()?)
+    pub(crate) fn lock(&self) -> Result<MachineLock<'_>, Error> {
+        self.lock_by(self.lock_file()?)
     }
 
     /// The file whose lock is the right to change the others. Only one thread at a time may use it, or a duplicate of
@@ -287,14 +291,14 @@ impl Machine {
         file.map_err(|source| Error::File { file: LOCK, source })
     }
 
-    pub(crate) fn turn_by(&self, lock_file: File) -> Result<Turn<'_>, Error> {
+    pub(crate) fn lock_by(&self, lock_file: File) -> Result<MachineLock<'_>, Error> {
         let lock = Flock::lock(lock_file, FlockArg::LockExclusive)
             .map_err(|(_, errno)| Error::File { file: LOCK, source: errno.into() })?;
-        Ok(Turn { folder: &self.folder, lock })
+        Ok(MachineLock { folder: &self.folder, lock })
     }
 }
 
-impl Turn<'_> {
+impl MachineLock<'_> {
     pub(crate) fn guest(&self) -> Result<Guest, Error> {
         load(self.folder, GUEST)
     }

@@ -1,5 +1,7 @@
 //! `pvsim`: a Secure Execution guest on any Linux machine.
 
+#![forbid(unsafe_code)]
+
 mod boot;
 mod demo;
 mod lab;
@@ -241,7 +243,7 @@ fn ap(machine: &Machine, words: &[String]) -> anyhow::Result<()> {
     let (event, target) = match words.as_slice() {
         ["wait", time] => {
             let time = time.parse().with_context(|| format!("'{time}' is no number of milliseconds"))?;
-            return Ok(machine.let_pass(time)?);
+            return Ok(machine.advance_clock(time)?);
         }
         ["mk", key, target] => (format!("mk {key}"), target),
         [event, target] => ((*event).to_owned(), target),
@@ -249,7 +251,7 @@ fn ap(machine: &Machine, words: &[String]) -> anyhow::Result<()> {
     };
     let event = event.parse().map_err(anyhow::Error::msg)?;
     let target = target.parse().map_err(anyhow::Error::msg)?;
-    Ok(machine.happen(&event, target)?)
+    Ok(machine.apply_event(&event, target)?)
 }
 
 fn fault(arguments: FaultArguments) -> anyhow::Result<()> {

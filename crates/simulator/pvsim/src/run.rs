@@ -3,7 +3,7 @@
 use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
-use pvsim::{Error, Front, Machine, ap};
+use pvsim::{Error, GuestServer, Machine, ap};
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -24,10 +24,10 @@ pub(crate) fn run(dir: &Path, program: &[OsString]) -> anyhow::Result<ExitCode> 
     let signals = passed_on();
     signals.thread_block().context("cannot block signals")?;
     let bus = ap::parts(&machine, report);
-    let front = Front::start(machine, bus, report)?;
+    let server = GuestServer::start(machine, bus, report)?;
     // A program inherits what is blocked. A signal in just this moment ends pvsim, as if it had come before.
     signals.thread_unblock().context("cannot unblock signals")?;
-    let spawned = front.command(program).args(arguments).spawn();
+    let spawned = server.command(program).args(arguments).spawn();
     signals.thread_block().context("cannot block signals")?;
     let mut child = match spawned {
         Ok(child) => child,

@@ -6,7 +6,7 @@ mod refusal;
 
 #[cfg(test)]
 pub(crate) use add_secret::extension_secret;
-pub(crate) use add_secret::kind_name;
+pub(crate) use add_secret::{KINDS, kind_name};
 pub use attest::Attestation;
 pub use refusal::Refusal;
 

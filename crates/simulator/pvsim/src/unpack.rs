@@ -3,7 +3,9 @@
 //! Everything here is the simulator's own, so that it judges images: nothing of the builder's code is used.
 
 use crate::HostKey;
-use crate::image::{self, HeaderSecrets, OpenError};
+use crate::image::{
+    self, HeaderSecrets, OpenError, PCF_KNOWN, PCF_NOT_ENCRYPTED, SCF_CCK_EXTENSION_SECRET, SCF_CCK_UPDATE,
+};
 use openssl::error::ErrorStack;
 use openssl::sha::Sha512;
 use openssl::symm::{Cipher, Crypter, Mode};
@@ -11,11 +13,8 @@ use std::fmt;
 use uvtypes::{ReadError, Reader};
 
 const PAGE: usize = 0x1000;
-/// Bits of the plaintext control flags that the firmware knows.
-const KNOWN_PLAIN: u64 = 0x3000_00f2;
-const NOT_ENCRYPTED: u64 = 0x1000_0000;
-/// Bits of the secret control flags that it knows.
-const KNOWN_SECRET: u64 = 0x6000_0000_0000_0000;
+/// Bits of the secret control flags that the firmware knows.
+const KNOWN_SECRET: u64 = SCF_CCK_EXTENSION_SECRET | SCF_CCK_UPDATE;
 
 /// Why the firmware refuses an image: what it did, return code and return reason code.
 ///
@@ -204,7 +203,7 @@ fn set_header(header: &[u8]) -> Result<u64, Refused> {
     }
     reader.u64("pages")?;
     let flags = reader.u64("plaintext control flags")?;
-    if flags & !KNOWN_PLAIN != 0 {
+    if flags & !PCF_KNOWN != 0 {
         return Err(refused(2, 0x0106, 0x30, "a plaintext control flag is not known"));
     }
     image::public_key(&reader.array("customer key")?)
@@ -247,7 +246,7 @@ fn decrypt(
             addresses.update(&address.wrapping_add(offset).to_be_bytes());
             tweaks.update(&tweak);
             count += 1;
-            if flags & NOT_ENCRYPTED != 0 {
+            if flags & PCF_NOT_ENCRYPTED != 0 {
                 content.extend(page);
                 continue;
             }

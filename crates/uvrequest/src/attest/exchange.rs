@@ -65,7 +65,7 @@ pub struct Exchange {
 /// The parts of an exchange that the guest adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// The measurement.
+    /// The measurement: an HMAC over the guest's state.
     pub measurement: Vec<u8>,
     /// The additional data; empty when there is none.
     pub additional: Vec<u8>,
@@ -202,7 +202,7 @@ impl Exchange {
         self
     }
 
-    /// The file.
+    /// The bytes of the exchange file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let empty = Response { measurement: vec![], additional: vec![], user_data: vec![], cuid: Cuid::default() };
         let response = self.response.as_ref().unwrap_or(&empty);

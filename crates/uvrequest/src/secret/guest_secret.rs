@@ -10,20 +10,20 @@ use uvtypes::{RetrievableType, SecretBox, SecretId, SecretKind};
 /// Content of an add-secret request: what it adds to the guest's secret store, or does instead.
 #[derive(Clone, Debug)]
 pub enum GuestSecret {
-    /// Nothing.
+    /// No secret: a request that only carries other things, such as user data or an extension secret.
     Meta,
     /// Ties a Crypto Express queue to the guest.
     Association {
-        /// What it is found by.
+        /// Id by which the secret is found in the store.
         id: SecretId,
-        /// The secret.
+        /// Value of the secret.
         secret: SecretBox<[u8; 32]>,
     },
     /// The guest can get it back: as it is, or as a key that only works in this guest.
     Retrievable {
-        /// What it is found by.
+        /// Id by which the secret is found in the store.
         id: SecretId,
-        /// The secret.
+        /// Kind and value of the secret.
         secret: RetrievableSecret,
     },
     /// Replaces the guest's customer-communication key.

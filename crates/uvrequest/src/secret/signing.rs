@@ -75,16 +75,16 @@ impl SigningKey {
 /// The user data of a request.
 #[derive(Clone, Debug, Default)]
 pub enum UserData {
-    /// None.
+    /// No user data.
     #[default]
     None,
     /// User data without a signature.
     Unsigned(Vec<u8>),
     /// Signed; the data may be empty.
     Signed {
-        /// The data.
+        /// Data that is signed with the request.
         data: Vec<u8>,
-        /// The key.
+        /// Private key that signs.
         key: SigningKey,
     },
 }

@@ -25,7 +25,7 @@ pub(super) const EC_SIGNATURE_SIZE_AT: usize = 0x190;
 /// Layout of the user-data area, by the kind in the request's magic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserDataLayout {
-    /// The kind.
+    /// Kind of user data, 0 to 4.
     pub kind: u16,
     /// Meaning of the kind.
     pub meaning: &'static str,

@@ -140,7 +140,7 @@ impl Bus {
             let Some((time, at)) = due.filter(|(time, _)| *time <= now).min() else { break };
             self.queues.values_mut().for_each(|queue| queue.advance(time));
             let planned = self.events.remove(at);
-            self.strike(time, &planned);
+            self.apply_planned(time, &planned);
         }
         self.queues.values_mut().for_each(|queue| queue.advance(now));
     }
@@ -150,19 +150,19 @@ impl Bus {
         self.writes += 1;
         while let Some(at) = self.events.iter().position(|planned| planned.after.is_some_and(|n| n <= self.writes)) {
             let planned = self.events.remove(at);
-            self.strike(now, &planned);
+            self.apply_planned(now, &planned);
         }
     }
 
-    fn strike(&mut self, now: Millis, planned: &Planned) {
+    fn apply_planned(&mut self, now: Millis, planned: &Planned) {
         // Checked when it was planned.
         if let Ok(target) = planned.target() {
-            self.happen(now, &planned.event, target);
+            self.apply_event(now, &planned.event, target);
         }
     }
 
     /// Lets the host, or somebody else, do something.
-    pub(crate) fn happen(&mut self, now: Millis, event: &Event, target: Target) {
+    pub(crate) fn apply_event(&mut self, now: Millis, event: &Event, target: Target) {
         let master_key = match event {
             Event::MasterKey(key) => self.master_key(key).ok().flatten(),
             _ => None,
@@ -331,12 +331,12 @@ impl Bus {
                 if online && !card.configured {
                     return Err(Errno::ENODEV);
                 }
-                self.happen(now, if online { &Event::Online } else { &Event::Offline }, Target::Card(id));
+                self.apply_event(now, if online { &Event::Online } else { &Event::Offline }, Target::Card(id));
             }
             (Some(Target::Card(id)), "config") => {
                 let configured = input::zero_or_one(text)?;
                 let event = if configured { Event::Configure } else { Event::Deconfigure };
-                self.happen(now, &event, Target::Card(id));
+                self.apply_event(now, &event, Target::Card(id));
             }
             (Some(Target::Card(id)), "request_count") => {
                 self.cards.get_mut(&id).ok_or(Errno::ENODEV)?.requests = 0;

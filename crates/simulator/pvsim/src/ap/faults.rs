@@ -1,7 +1,7 @@
 //! Faults to order at operations of the AP bus.
 
 use super::events::{Event, Target};
-use super::store::Held;
+use super::store::BusGuard;
 use super::terms::{End, Millis};
 use crate::{Error, Fault, fault};
 use nix::errno::Errno;
@@ -115,15 +115,15 @@ pub(crate) fn is_about(fault: &Fault, call: Call<'_>, target: Option<Target>) ->
 }
 
 /// The fault that strikes this call, if one is ordered.
-pub(crate) fn struck(held: &mut Held<'_>, call: Call<'_>, target: Option<Target>) -> Result<Option<Act>, Error> {
+pub(crate) fn struck(held: &mut BusGuard<'_>, call: Call<'_>, target: Option<Target>) -> Result<Option<Act>, Error> {
     let before = held.machine.faults()?;
     if before.is_empty() {
         return Ok(None);
     }
     let mut ordered = before.clone();
-    let struck = fault::strike_if(&mut ordered, |fault| is_about(fault, call, target));
+    let struck = fault::take_fault_if(&mut ordered, |fault| is_about(fault, call, target));
     if ordered != before {
-        held.turn.set_faults(&ordered)?;
+        held.lock.set_faults(&ordered)?;
     }
     struck.map(|fault| act(&fault)).transpose()
 }

@@ -9,7 +9,7 @@ use super::events::{Event, Target};
 use super::log::{self, LoggedWrite};
 use super::queue::Queue;
 use super::terms::Millis;
-use crate::machine::Turn;
+use crate::machine::MachineLock;
 use crate::{Error, Machine};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -49,15 +49,15 @@ struct Cached {
 }
 
 /// The bus for as long as the lock is held.
-pub(crate) struct Held<'a> {
+pub(crate) struct BusGuard<'a> {
     pub(crate) machine: &'a Machine,
-    pub(crate) turn: &'a Turn<'a>,
+    pub(crate) lock: &'a MachineLock<'a>,
     pub(crate) now: Millis,
     pub(crate) bus: &'a mut Bus,
     written: Option<LoggedWrite>,
 }
 
-impl Held<'_> {
+impl BusGuard<'_> {
     /// Notes a write, to be saved with all else.
     pub(crate) fn log(&mut self, path: &str, text: &[u8], result: Result<(), nix::errno::Errno>) {
         let result = result.map_or_else(|errno| format!("{errno:?}"), |()| "ok".into());
@@ -77,19 +77,19 @@ impl Store {
     }
 
     /// Does something with the bus as it is now, alone among all processes.
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Held<'_>) -> Result<R, Error>) -> Result<R, Error> {
-        self.alone(|turn, cached| {
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut BusGuard<'_>) -> Result<R, Error>) -> Result<R, Error> {
+        self.alone(|lock, cached| {
             let before = &cached.1;
             let mut after = before.clone();
             let now = after.now();
             after.bus.advance(now);
-            let mut held = Held { machine: &self.machine, turn, now, bus: &mut after.bus, written: None };
+            let mut held = BusGuard { machine: &self.machine, lock, now, bus: &mut after.bus, written: None };
             let result = work(&mut held)?;
             if let Some(line) = held.written {
                 after.log = log::append(self.machine.folder(), after.log, &line)?;
             }
             if after != *before {
-                after.save(turn)?;
+                after.save(lock)?;
                 *cached = (cached.0 + 1, after);
             }
             Ok(result)
@@ -111,7 +111,7 @@ impl Store {
     }
 
     /// Does something with the file's content, alone among all processes.
-    fn alone<R>(&self, work: impl FnOnce(&Turn<'_>, &mut (u64, Saved)) -> Result<R, Error>) -> Result<R, Error> {
+    fn alone<R>(&self, work: impl FnOnce(&MachineLock<'_>, &mut (u64, Saved)) -> Result<R, Error>) -> Result<R, Error> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let Cached { lock_file, saved } = &mut *cached;
         let file = match lock_file {
@@ -119,13 +119,13 @@ impl Store {
             None => lock_file.insert(self.machine.lock_file()?),
         };
         let file = file.try_clone().map_err(|source| Error::File { file: FILE, source })?;
-        let turn = self.machine.turn_by(file)?;
-        let changes = turn.note()?;
+        let lock = self.machine.lock_by(file)?;
+        let changes = lock.note()?;
         let mut known = match saved.take() {
             Some(known) if known.0 == changes => known,
-            _ => (changes, turn.load(FILE)?),
+            _ => (changes, lock.load(FILE)?),
         };
-        let result = work(&turn, &mut known);
+        let result = work(&lock, &mut known);
         // After an error it is read again.
         *saved = result.is_ok().then_some(known);
         result
@@ -137,9 +137,9 @@ impl Saved {
         unix_time().saturating_sub(self.began) + self.ahead
     }
 
-    fn save(&self, turn: &Turn<'_>) -> Result<(), Error> {
-        turn.set_note(turn.note()? + 1)?;
-        turn.save(FILE, self)
+    fn save(&self, lock: &MachineLock<'_>) -> Result<(), Error> {
+        lock.set_note(lock.note()? + 1)?;
+        lock.save(FILE, self)
     }
 }
 
@@ -148,10 +148,10 @@ impl Machine {
     ///
     /// # Errors
     /// [`Error::Event`], [`Error::File`], [`Error::Content`].
-    pub fn happen(&self, event: &Event, target: Target) -> Result<(), Error> {
+    pub fn apply_event(&self, event: &Event, target: Target) -> Result<(), Error> {
         Store::new(self.clone()).with(|held| {
             held.bus.check(event, target).map_err(Error::Event)?;
-            held.bus.happen(held.now, event, target);
+            held.bus.apply_event(held.now, event, target);
             Ok(())
         })
     }
@@ -160,13 +160,13 @@ impl Machine {
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Content`].
-    pub fn let_pass(&self, time: Millis) -> Result<(), Error> {
-        let turn = self.turn()?;
-        let mut saved: Saved = turn.load(FILE)?;
+    pub fn advance_clock(&self, time: Millis) -> Result<(), Error> {
+        let lock = self.lock()?;
+        let mut saved: Saved = lock.load(FILE)?;
         saved.ahead += time;
         let now = saved.now();
         saved.bus.advance(now);
-        saved.save(&turn)
+        saved.save(&lock)
     }
 
     /// All writes to attributes of the AP bus, in order.
@@ -174,8 +174,8 @@ impl Machine {
     /// # Errors
     /// [`Error::File`], [`Error::Content`].
     pub fn writes(&self) -> Result<Vec<LoggedWrite>, Error> {
-        let turn = self.turn()?;
-        log::read(self.folder(), turn.load::<Saved>(FILE)?.log)
+        let lock = self.lock()?;
+        log::read(self.folder(), lock.load::<Saved>(FILE)?.log)
     }
 
     /// The bus as it is now.
@@ -184,32 +184,32 @@ impl Machine {
     }
 
     /// A real kernel takes the bus, of a guest that has just begun, or begins again.
-    pub(crate) fn hand_bus_over(&self, turn: &Turn<'_>, again: bool) -> Result<(), Error> {
-        let mut saved: Saved = turn.load(FILE)?;
+    pub(crate) fn hand_bus_over(&self, lock: &MachineLock<'_>, again: bool) -> Result<(), Error> {
+        let mut saved: Saved = lock.load(FILE)?;
         if again {
             saved.bus.reboot();
         }
         saved.bus.hand_over();
         saved.began = unix_time();
         saved.ahead = 0;
-        saved.save(turn)
+        saved.save(lock)
     }
 
     /// Puts another bus in the place of the one that a real kernel has.
-    pub(crate) fn replace_bus(&self, turn: &Turn<'_>, bus: Bus) -> Result<(), Error> {
-        let mut saved: Saved = turn.load(FILE)?;
+    pub(crate) fn replace_bus(&self, lock: &MachineLock<'_>, bus: Bus) -> Result<(), Error> {
+        let mut saved: Saved = lock.load(FILE)?;
         saved.bus = bus;
-        saved.save(turn)
+        saved.save(lock)
     }
 
     /// The bus begins, as [`Bus::begin`] says, with an empty log.
-    pub(crate) fn begin_bus(&self, turn: &Turn<'_>, begins: &Bus) -> Result<(), Error> {
-        let mut saved: Saved = turn.load(FILE)?;
+    pub(crate) fn begin_bus(&self, lock: &MachineLock<'_>, begins: &Bus) -> Result<(), Error> {
+        let mut saved: Saved = lock.load(FILE)?;
         saved.began = unix_time();
         saved.ahead = 0;
         saved.log = 0;
         saved.bus.begin(begins, 0);
-        saved.save(turn)
+        saved.save(lock)
     }
 
     /// The real kernel is gone: its bus is simulated again.
@@ -217,20 +217,20 @@ impl Machine {
     /// # Errors
     /// [`Error::File`], [`Error::Content`].
     pub fn take_bus_back(&self) -> Result<(), Error> {
-        let turn = self.turn()?;
-        let mut saved: Saved = turn.load(FILE)?;
+        let lock = self.lock()?;
+        let mut saved: Saved = lock.load(FILE)?;
         saved.bus.queues.values_mut().for_each(Queue::take_back);
-        saved.save(&turn)
+        saved.save(&lock)
     }
 
     /// The guest starts again.
-    pub(crate) fn reboot_bus(&self, turn: &Turn<'_>) -> Result<(), Error> {
-        let mut saved: Saved = turn.load(FILE)?;
+    pub(crate) fn reboot_bus(&self, lock: &MachineLock<'_>) -> Result<(), Error> {
+        let mut saved: Saved = lock.load(FILE)?;
         saved.bus.reboot();
         // Whatever was timed is over, so the bus has its own time again.
         saved.began = unix_time();
         saved.ahead = 0;
-        saved.save(turn)
+        saved.save(lock)
     }
 }
 

@@ -6,10 +6,10 @@ use super::events::Target;
 use super::faults::{self, Act, Call};
 use super::input;
 use super::name::{CardId, QueueId};
-use super::store::{Held, Store};
+use super::store::{BusGuard, Store};
 use super::terms::{End, Millis};
 use crate::Error;
-use crate::front::{Node, Sysfs};
+use crate::server::{Node, Sysfs};
 use nix::errno::Errno;
 use std::sync::Arc;
 use std::thread;
@@ -27,7 +27,7 @@ pub(super) struct Tree {
     store: Arc<Store>,
     root: &'static str,
     is_guest: bool,
-    trouble: fn(&Error),
+    on_error: fn(&Error),
 }
 
 /// A path in one of them.
@@ -159,19 +159,20 @@ enum First {
 }
 
 impl Tree {
-    pub(super) fn new(store: Arc<Store>, root: &'static str, trouble: fn(&Error)) -> Self {
+    pub(super) fn new(store: Arc<Store>, root: &'static str, on_error: fn(&Error)) -> Self {
         let is_guest = store.machine().platform().settings.secure_execution;
-        Self { store, root, is_guest, trouble }
+        Self { store, root, is_guest, on_error }
     }
 
-    fn with<R>(&self, work: impl FnOnce(&mut Held<'_>) -> Result<Result<R, Errno>, Error>) -> Result<R, Errno> {
-        let absent = |held: &mut Held<'_>| if held.bus.settings.present { work(held) } else { Ok(Err(Errno::ENOENT)) };
+    fn with<R>(&self, work: impl FnOnce(&mut BusGuard<'_>) -> Result<Result<R, Errno>, Error>) -> Result<R, Errno> {
+        let absent =
+            |held: &mut BusGuard<'_>| if held.bus.settings.present { work(held) } else { Ok(Err(Errno::ENOENT)) };
         self.store.with(absent).unwrap_or_else(|error| Err(self.own_trouble(&error)))
     }
 
     /// An error of the simulator itself.
     fn own_trouble(&self, error: &Error) -> Errno {
-        (self.trouble)(error);
+        (self.on_error)(error);
         Errno::EIO
     }
 
@@ -221,7 +222,13 @@ impl Tree {
         }
     }
 
-    fn first_read(&self, held: &mut Held<'_>, target: Option<Target>, name: &str, slow: bool) -> Result<First, Error> {
+    fn first_read(
+        &self,
+        held: &mut BusGuard<'_>,
+        target: Option<Target>,
+        name: &str,
+        slow: bool,
+    ) -> Result<First, Error> {
         let view = self.view(held.now);
         if !entries(held.bus, target, view).iter().any(|(known, _)| *known == name) {
             return Ok(First::Read(Err(Errno::ENOENT)));
@@ -234,7 +241,7 @@ impl Tree {
             Some(Act::Hang) => return Ok(First::Hangs),
             Some(Act::Event(event)) => {
                 if let Some(target) = target {
-                    held.bus.happen(held.now, &event, target);
+                    held.bus.apply_event(held.now, &event, target);
                 }
             }
             // Refused when it was ordered.
@@ -248,7 +255,7 @@ impl Tree {
 
     fn first_write(
         &self,
-        held: &mut Held<'_>,
+        held: &mut BusGuard<'_>,
         target: Option<Target>,
         name: &str,
         text: &[u8],
@@ -276,14 +283,14 @@ impl Tree {
             Some(Act::Hang) => return Ok(First::Hangs),
             Some(Act::Event(event)) => {
                 if let Some(target) = target {
-                    held.bus.happen(held.now, &event, target);
+                    held.bus.apply_event(held.now, &event, target);
                 }
             }
             Some(Act::End(ordered)) => end = Some(ordered),
             // Refused when it was ordered.
             Some(Act::Text(_)) | None => {}
         }
-        let secrets = if name == "se_associate" { held.turn.guest()?.secrets } else { vec![] };
+        let secrets = if name == "se_associate" { held.lock.guest()?.secrets } else { vec![] };
         Ok(First::Wrote(held.bus.write(target, name, text, held.now, &secrets, end)))
     }
 

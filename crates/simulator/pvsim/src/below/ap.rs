@@ -8,7 +8,7 @@ use crate::ap::bus::Bus;
 use crate::ap::events::Target;
 use crate::ap::faults::{self, Act, Call};
 use crate::ap::name::{CardId, QueueId};
-use crate::ap::store::{Held, Store};
+use crate::ap::store::{BusGuard, Store};
 use crate::ap::terms::{BindState, Mode};
 use crate::ap::{firmware_rules, terms::End};
 use nix::errno::Errno;
@@ -54,7 +54,7 @@ pub(super) fn carry_out(store: &Store, replies: &mut Replies, call: ApCall) -> R
     Ok(answer)
 }
 
-fn instruction(held: &mut Held<'_>, replies: &mut Replies, call: ApCall) -> Result<(ApAnswer, Then), Error> {
+fn instruction(held: &mut BusGuard<'_>, replies: &mut Replies, call: ApCall) -> Result<(ApAnswer, Then), Error> {
     let now = |answer: ApAnswer| Ok((answer, Then::Nothing));
     match call {
         ApCall::Configuration => now(ApAnswer {
@@ -147,7 +147,7 @@ fn compatible_type(bus: &Bus, apqn: u16) -> ApAnswer {
     answer
 }
 
-fn reset(held: &mut Held<'_>, apqn: u16, unbinds: bool, struck: Option<Act>) -> u8 {
+fn reset(held: &mut BusGuard<'_>, apqn: u16, unbinds: bool, struck: Option<Act>) -> u8 {
     let response = match response(held.bus, apqn) {
         // A failed association ends with a reset.
         ASSOCIATION_FAILED => NORMAL,
@@ -171,7 +171,7 @@ fn reset(held: &mut Held<'_>, apqn: u16, unbinds: bool, struck: Option<Act>) -> 
     if refused { BIND_ERROR } else { response }
 }
 
-fn bind(held: &mut Held<'_>, apqn: u16) -> Result<(ApAnswer, Then), Error> {
+fn bind(held: &mut BusGuard<'_>, apqn: u16) -> Result<(ApAnswer, Then), Error> {
     let struck = struck(held, Call::Bind, apqn)?;
     let mut then = Then::Nothing;
     let allowed = response(held.bus, apqn);
@@ -198,9 +198,9 @@ fn bind(held: &mut Held<'_>, apqn: u16) -> Result<(ApAnswer, Then), Error> {
     Ok((status(result), then))
 }
 
-fn associate(held: &mut Held<'_>, apqn: u16, index: u16) -> Result<(ApAnswer, Then), Error> {
+fn associate(held: &mut BusGuard<'_>, apqn: u16, index: u16) -> Result<(ApAnswer, Then), Error> {
     let struck = struck(held, Call::Associate, apqn)?;
-    let secrets = held.turn.guest()?.secrets;
+    let secrets = held.lock.guest()?.secrets;
     let now = held.now;
     let (id, response) = (id(apqn), response(held.bus, apqn));
     let state = held.bus.queues.get(&id).map(|queue| (queue.mode, queue.bind_state(), queue.secret(), queue.end));
@@ -225,7 +225,7 @@ fn associate(held: &mut Held<'_>, apqn: u16, index: u16) -> Result<(ApAnswer, Th
 }
 
 fn begin_association(
-    held: &mut Held<'_>,
+    held: &mut BusGuard<'_>,
     id: QueueId,
     index: u16,
     end: End,
@@ -246,7 +246,7 @@ fn begin_association(
 }
 
 fn enqueue(
-    held: &mut Held<'_>,
+    held: &mut BusGuard<'_>,
     replies: &mut Replies,
     apqn: u16,
     message_id: u64,
@@ -306,18 +306,18 @@ fn dequeue(bus: &Bus, replies: &mut Replies, apqn: u16, room: usize) -> ApAnswer
 }
 
 /// Notes what the kernel did, as the write that led to it.
-fn log(held: &mut Held<'_>, apqn: u16, attribute: &str, text: &str, response: u8) {
+fn log(held: &mut BusGuard<'_>, apqn: u16, attribute: &str, text: &str, response: u8) {
     let id = id(apqn);
     let path = format!("/sys/devices/ap/card{}/{id}/{attribute}", id.card);
     held.log(&path, text.as_bytes(), if response == NORMAL { Ok(()) } else { Err(Errno::EIO) });
 }
 
 /// The fault that strikes, if one is ordered; what the host does just before has happened then.
-fn struck(held: &mut Held<'_>, call: Call<'_>, apqn: u16) -> Result<Option<Act>, Error> {
+fn struck(held: &mut BusGuard<'_>, call: Call<'_>, apqn: u16) -> Result<Option<Act>, Error> {
     let target = Target::Queue(id(apqn));
     let act = faults::struck(held, call, Some(target))?;
     if let Some(Act::Event(event)) = &act {
-        held.bus.happen(held.now, event, target);
+        held.bus.apply_event(held.now, event, target);
     }
     Ok(act)
 }

@@ -33,14 +33,14 @@ pub(super) fn carry_out(machine: &Machine, call: UvCall) -> Result<UvAnswer, Err
         UvCall::LockSecrets => Command::LockSecrets,
         UvCall::RetrieveSecret { .. } => Command::RetrieveSecret,
     };
-    match machine.strike("uv", Some(command))? {
+    match machine.take_matching_fault("uv", Some(command))? {
         Some(Action::ReturnCode(rc, rrc)) => return Ok(UvAnswer { rc, rrc, data: UvData::Nothing }),
         Some(Action::Delay(time)) => thread::sleep(Duration::from_millis(time)),
         // An errno is the driver's to give, and here it is the kernel's own.
         Some(Action::Errno(_)) | None => {}
     }
-    let turn = machine.turn()?;
-    let before = turn.guest()?;
+    let lock = machine.lock()?;
+    let before = lock.guest()?;
     let mut guest = before.clone();
     let mut uv = Ultravisor { platform: machine.platform(), guest: &mut guest };
     let result = match call {
@@ -64,7 +64,7 @@ pub(super) fn carry_out(machine: &Machine, call: UvCall) -> Result<UvAnswer, Err
         UvCall::Query | UvCall::QueryKeys | UvCall::Share { .. } => Ok(answer(DONE, UvData::Nothing)),
     };
     if guest != before {
-        turn.set_guest(&guest)?;
+        lock.set_guest(&guest)?;
     }
     match result {
         Ok(answer) => Ok(answer),

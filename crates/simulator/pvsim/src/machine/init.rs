@@ -184,23 +184,23 @@ impl Machine {
         let mut parsed: File = serde_yaml::from_str(inventory).map_err(Error::Inventory)?;
         parsed.faults.iter().try_for_each(Fault::check)?;
         let begins = parsed.bus()?;
-        let turn = self.turn()?;
-        let mut guest = turn.guest()?;
+        let lock = self.lock()?;
+        let mut guest = lock.guest()?;
         guest.secrets = preloaded(parsed.secrets)?;
         guest.locked = false;
-        turn.save(GUEST, &guest)?;
-        turn.set_faults(&[])?;
+        lock.save(GUEST, &guest)?;
+        lock.set_faults(&[])?;
         let mut fresh = begins.clone();
         fresh.restart();
-        self.replace_bus(&turn, fresh)?;
+        self.replace_bus(&lock, fresh)?;
         Ok(Exchanged { begins, faults: parsed.faults })
     }
 
     /// Lets faults and events of an inventory come, and forgets what was written so far.
     pub(crate) fn begin_row(&self, exchanged: Exchanged) -> Result<(), Error> {
-        let turn = self.turn()?;
-        turn.set_faults(&exchanged.faults)?;
-        self.begin_bus(&turn, &exchanged.begins)
+        let lock = self.lock()?;
+        lock.set_faults(&exchanged.faults)?;
+        self.begin_bus(&lock, &exchanged.begins)
     }
 }
 

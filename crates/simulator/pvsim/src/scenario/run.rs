@@ -2,7 +2,7 @@
 
 use super::file::{Exit, List, NoStatus, Row, States};
 use crate::ap::{self, LoggedWrite};
-use crate::{Error, Front, Machine};
+use crate::{Error, GuestServer, Machine};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
@@ -54,25 +54,25 @@ impl Program {
         found.map(Self).ok_or_else(|| Error::NoProgram(folder.to_owned()))
     }
 
-    fn command(&self, front: &Front) -> Command {
-        let mut command = front.command(&self.0);
+    fn command(&self, server: &GuestServer) -> Command {
+        let mut command = server.command(&self.0);
         command.arg0(NAME);
         command
     }
 }
 
-/// Makes the row's machine and does in it what the row says. `trouble` is told of errors of the simulator itself.
+/// Makes the row's machine and does in it what the row says. `on_error` is told of errors of the simulator itself.
 ///
 /// # Errors
 /// [`Error::Scenario`], and all of making a machine and of serving it.
-pub fn run(list: &List, row: &Row, program: &Program, trouble: fn(&Error)) -> Result<Outcome, Error> {
+pub fn run(list: &List, row: &Row, program: &Program, on_error: fn(&Error)) -> Result<Outcome, Error> {
     let wrong = |what| move |source| Error::Scenario { what, source };
     let folder = scratch().map_err(wrong("its folder"))?;
     let machine = folder.path().join("machine");
     let config = folder.path().join("config.yaml");
     fs::write(&config, row.config.as_deref().unwrap_or_default()).map_err(wrong("its configuration file"))?;
     let machine = Machine::init(&machine, Some(&list.inventory(row)?))?;
-    let front = Front::start(machine.clone(), ap::parts(&machine, trouble), trouble)?;
+    let server = GuestServer::start(machine.clone(), ap::parts(&machine, on_error), on_error)?;
     let lock_file = machine.folder().join(LOCK_FILE);
     if let Some(content) = &row.lockfile {
         fs::write(&lock_file, content).map_err(wrong("its lock file"))?;
@@ -81,7 +81,7 @@ pub fn run(list: &List, row: &Row, program: &Program, trouble: fn(&Error)) -> Re
     for step in row.steps() {
         let config = config.display().to_string();
         let arguments = step.iter().map(|argument| argument.replace("{config}", &config));
-        let mut command = program.command(&front);
+        let mut command = program.command(&server);
         command.args(arguments).current_dir(folder.path());
         let began = Instant::now();
         let (exit, stdout, stderr) = watch(&mut command).map_err(wrong("its program"))?;

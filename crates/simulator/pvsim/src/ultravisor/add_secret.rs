@@ -66,6 +66,16 @@ const RULES: &[Rule] = &[
     rule(UPDATE_CCK, "update-cck", 32, Retrieval::Nothing),
 ];
 
+/// The kinds that can be in a request: bit n, counted from the most significant, stands for kind n.
+pub(crate) const KINDS: u64 = {
+    let (mut kinds, mut at) = (0, 0);
+    while at < RULES.len() {
+        kinds |= 1 << (63 - RULES[at].kind);
+        at += 1;
+    }
+    kinds
+};
+
 /// The name of a kind in decoded requests.
 pub(crate) fn kind_name(kind: u16) -> &'static str {
     Rule::of(kind).map_or("?", |rule| rule.name)

@@ -1,6 +1,6 @@
 use crate::{compiled, has_python, machine, run};
 use nix::errno::Errno;
-use pvsim::front::{Front, Node, Sysfs};
+use pvsim::server::{GuestServer, Node, Sysfs};
 use pvsim::{Error, Machine};
 use std::fs;
 use std::path::Path;
@@ -65,10 +65,10 @@ fn unexpected(error: &Error) {
     panic!("{error}");
 }
 
-fn front(machine: &Path, queue: &Queue) -> Front {
-    let parts: pvsim::front::Parts =
+fn server(machine: &Path, queue: &Queue) -> GuestServer {
+    let parts: pvsim::server::Parts =
         vec![("/sys/bus/ap", Box::new(queue.clone())), ("/sys/devices/ap", Box::new(queue.clone()))];
-    Front::start(Machine::open(machine).unwrap(), parts, unexpected).unwrap()
+    GuestServer::start(Machine::open(machine).unwrap(), parts, unexpected).unwrap()
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn programs_of_all_kinds_write_an_attribute_and_hear_of_its_errors() {
             continue;
         }
         let queue = Queue::default();
-        let front = front(&machine, &queue);
-        let sh = || run(front.command("sh").args(["-c", &line]).current_dir(folder.path()));
+        let server = server(&machine, &queue);
+        let sh = || run(server.command("sh").args(["-c", &line]).current_dir(folder.path()));
         assert_eq!(sh(), (0, String::new(), String::new()), "{line}");
         assert!(queue.0.lock().unwrap().bound, "{line}");
         assert_eq!(queue.0.lock().unwrap().writes, [b"1\n"], "{line}");
@@ -123,7 +123,7 @@ fn programs_of_all_kinds_write_an_attribute_and_hear_of_its_errors() {
         // Python writes once more when it drops the file.
         let writes = queue.0.lock().unwrap().writes.clone();
         assert!(writes.len() >= 2 && writes.iter().all(|write| write == b"1\n"), "{line}: {writes:?}");
-        let text = run(front.command("cat").arg(se_bind));
+        let text = run(server.command("cat").arg(se_bind));
         assert_eq!(text, (0, "bound\n".into(), String::new()), "{line}");
     }
 }
@@ -132,12 +132,12 @@ fn programs_of_all_kinds_write_an_attribute_and_hear_of_its_errors() {
 fn a_shell_writes_elsewhere_as_before_and_after_an_attribute() {
     let (folder, machine) = machine();
     let queue = Queue::default();
-    let front = front(&machine, &queue);
+    let server = server(&machine, &queue);
     let line = "echo before; echo 1 > /sys/devices/ap/card28/28.0014/se_bind; echo after; echo file > file; cat file; \
                 echo 1 2> /dev/null > /sys/devices/ap/card28/28.0014/se_bind || echo refused; printf 'no end of line'";
     for shell in ["bash", "dash"] {
         queue.0.lock().unwrap().bound = false;
-        let (status, stdout, _) = run(front.command(shell).args(["-c", line]).current_dir(folder.path()));
+        let (status, stdout, _) = run(server.command(shell).args(["-c", line]).current_dir(folder.path()));
         assert_eq!((status, stdout.as_str()), (0, "before\nafter\nfile\nrefused\nno end of line"), "{shell}");
     }
 }
@@ -149,7 +149,7 @@ fn attributes_keep_their_permissions_errors_and_links() {
     }
     let (_folder, machine) = machine();
     let queue = Queue::default();
-    let front = front(&machine, &queue);
+    let server = server(&machine, &queue);
     let script = r#"
 import errno, os
 def tried(name, function):
@@ -195,7 +195,7 @@ in no folder ENOENT
 in a file ENOTDIR
 a folder EISDIR
 ";
-    assert_eq!(run(front.command("python3").args(["-c", script])), (0, expected.into(), String::new()));
+    assert_eq!(run(server.command("python3").args(["-c", script])), (0, expected.into(), String::new()));
 }
 
 #[test]
@@ -205,9 +205,9 @@ fn a_queue_that_goes_leaves_nothing_but_open_files() {
     }
     let (_folder, machine) = machine();
     let queue = Queue::default();
-    let front = front(&machine, &queue);
+    let server = server(&machine, &queue);
     let script = "import os, sys\nfile = os.open('/sys/bus/ap/devices/28.0014/se_bind', os.O_RDWR)\nprint('open', flush=True)\nsys.stdin.readline()\ntry: os.write(file, b'1')\nexcept OSError as error: print(error.strerror)\nprint(os.read(file, 99), os.listdir('/sys/bus/ap/devices'), os.path.lexists('/sys/devices/ap/card28/28.0014'))";
-    let mut command = front.command("python3");
+    let mut command = server.command("python3");
     command.args(["-c", script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut output = std::io::BufReader::new(child.stdout.take().unwrap());

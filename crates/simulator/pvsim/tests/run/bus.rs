@@ -79,7 +79,7 @@ secrets: [one, two]
         let (found, text, _) = run(&mut guest(machine.folder(), &line));
         assert_eq!((found, text.as_str()), (status, printed), "{line}");
         if printed == "association pending\n" {
-            machine.let_pass(600_000).unwrap();
+            machine.advance_clock(600_000).unwrap();
         }
     }
     if !has_python("making files") {

@@ -264,7 +264,7 @@ proptest! {
                 Step::Write(at, name, text) => {
                     bus.write(Some(queue(*at)), name, text.as_bytes(), now, &secrets(), None);
                 }
-                Step::Happen(at, event) => bus.happen(now, event, queue(*at)),
+                Step::Happen(at, event) => bus.apply_event(now, event, queue(*at)),
                 Step::Scan => bus.sets(None, "scans", "1").unwrap(),
                 Step::Pass(time) => now += time,
             }

@@ -1,5 +1,5 @@
 use crate::ap::{LoggedWrite, parts};
-use crate::front::{Node, Parts};
+use crate::server::{Node, Parts};
 use crate::{Fault, Machine};
 use nix::errno::Errno::{self, EACCES, EBUSY, EINVAL, EIO, ENODEV, ENOENT};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ impl Guest {
         Self { machine, parts, _folder: folder }
     }
 
-    fn part(&self, path: &str) -> &dyn crate::front::Sysfs {
+    fn part(&self, path: &str) -> &dyn crate::server::Sysfs {
         self.parts.iter().find(|(root, _)| path.starts_with(root)).unwrap().1.as_ref()
     }
 
@@ -252,7 +252,7 @@ fn writes_are_kept_with_what_came_of_them() {
     assert_eq!(guest.write(&at("se_bind"), ""), Ok(()));
     assert_eq!(guest.write(&at("se_bind"), &format!("0{}", " ".repeat(5000))), Ok(()));
     assert_eq!(guest.write(&at("se_bind"), "1"), Err(EIO));
-    guest.machine.let_pass(30_000).unwrap();
+    guest.machine.advance_clock(30_000).unwrap();
     assert_eq!(guest.write("/sys/devices/ap/card28/28.0006/se_bind", "0"), Err(ENODEV));
     let writes = guest.machine.writes().unwrap();
     let told: Vec<_> =
@@ -304,7 +304,7 @@ fn faults_strike_the_operations_they_are_ordered_for() {
         let guest = Guest::new("queues: {'28.0005': {state: bound}}\nsecrets: [one]");
         guest.order(&format!("{{op: assoc, act: '{act}'}}"));
         guest.write(&format!("{QUEUE}/se_associate"), "0").unwrap();
-        guest.machine.let_pass(100).unwrap();
+        guest.machine.advance_clock(100).unwrap();
         assert_eq!(guest.read(&format!("{QUEUE}/se_associate")), Ok(read.into()), "{act}");
     }
 }

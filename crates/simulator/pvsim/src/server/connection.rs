@@ -1,4 +1,4 @@
-//! One question of the preload library. The frames are described there, in `pvsim-preload/src/server.rs`.
+//! One question of the preload library. The frames are described there, in `pvsim-preload/src/client.rs`.
 
 use super::Guest;
 use super::tree::Opening;
@@ -74,7 +74,7 @@ impl<'a> Connection<'a> {
         match self.guest.machine.open_device() {
             Ok(None) => Ok(()),
             Ok(Some(errno)) => Err(Errno::from_raw(errno)),
-            Err(error) => Err(self.trouble(&error)),
+            Err(error) => Err(self.on_error(&error)),
         }
     }
 
@@ -106,7 +106,7 @@ impl<'a> Connection<'a> {
         let (rc, rrc, writes) = match self.guest.machine.ioctl(&call) {
             Ok(IoctlAnswer::Done { rc, rrc, writes }) => (rc, rrc, writes),
             Ok(IoctlAnswer::Errno(errno)) => return Ok(errno),
-            Err(error) => return Ok(self.trouble(&error) as i32),
+            Err(error) => return Ok(self.on_error(&error) as i32),
         };
         for write in writes {
             if !self.write_memory(write.address, &write.bytes)? {
@@ -141,8 +141,8 @@ impl<'a> Connection<'a> {
     }
 
     /// Tells what is wrong with the simulator; the program sees an I/O error.
-    fn trouble(&self, error: &Error) -> Errno {
-        (self.guest.trouble)(error);
+    fn on_error(&self, error: &Error) -> Errno {
+        (self.guest.on_error)(error);
         Errno::EIO
     }
 

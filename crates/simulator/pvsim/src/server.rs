@@ -1,7 +1,7 @@
 //! Programs in the simulated guest: started with the preload library, which asks here what their calls on
 //! `/dev/uv` and in `/sys` do.
 //!
-//! Each [`Front`] serves the programs that it started, by threads of its own process. What lasts is in the machine's
+//! Each [`GuestServer`] serves the programs that it started, by threads of its own process. What lasts is in the machine's
 //! folder, so several of them may serve one machine at the same time.
 
 mod connection;
@@ -32,7 +32,7 @@ const LIBRARY: &str = "libpvsim_preload.so";
 const PRELOAD: &str = "LD_PRELOAD";
 
 /// The way of programs into a machine's guest. Stays open until it is dropped.
-pub struct Front {
+pub struct GuestServer {
     library: PathBuf,
     root: PathBuf,
     /// Holds the socket, for this user alone.
@@ -48,18 +48,18 @@ pub type Parts = Vec<(&'static str, Box<dyn Sysfs>)>;
 struct Guest {
     machine: Machine,
     tree: Tree,
-    trouble: fn(&Error),
+    on_error: fn(&Error),
 }
 
-impl Front {
+impl GuestServer {
     /// Begins to serve `machine`, and of `/sys/bus/ap` and `/sys/devices/ap` the `parts` that it has. A program whose call meets an error of the simulator itself gets `EIO`, and
-    /// `trouble` is told why.
+    /// `on_error` is told why.
     ///
     /// # Errors
-    /// [`Error::NoLibrary`], [`Error::Front`].
-    pub fn start(machine: Machine, parts: Parts, trouble: fn(&Error)) -> Result<Self, Error> {
+    /// [`Error::NoLibrary`], [`Error::Server`].
+    pub fn start(machine: Machine, parts: Parts, on_error: fn(&Error)) -> Result<Self, Error> {
         let library = library()?;
-        let wrong = |what| move |source| Error::Front { what, source };
+        let wrong = |what| move |source| Error::Server { what, source };
         let root = machine.folder().join(ROOT);
         for folder in ["dev", "run/lock", "sys"] {
             fs::create_dir_all(root.join(folder)).map_err(wrong("a folder for the guest's files"))?;
@@ -78,7 +78,7 @@ impl Front {
         let stopped = Arc::new(AtomicBool::new(false));
         let listener = Arc::new(Listener {
             socket: listener,
-            guest: Guest { machine, tree, trouble },
+            guest: Guest { machine, tree, on_error },
             stopped: Arc::clone(&stopped),
             idle: AtomicUsize::new(0),
         });
@@ -102,13 +102,13 @@ impl Front {
     }
 }
 
-impl fmt::Debug for Front {
+impl fmt::Debug for GuestServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Front").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("GuestServer").field("root", &self.root).finish_non_exhaustive()
     }
 }
 
-impl Drop for Front {
+impl Drop for GuestServer {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
         // Wakes the listeners up, each with a connection of its own. One that cannot be reached ends with the process.
@@ -157,7 +157,7 @@ impl Listener {
 
 /// The preload library, beside this program: cargo puts it among the dependencies, a package where it likes.
 fn library() -> Result<PathBuf, Error> {
-    let own = std::env::current_exe().map_err(|source| Error::Front { what: "this program's path", source })?;
+    let own = std::env::current_exe().map_err(|source| Error::Server { what: "this program's path", source })?;
     let folder = own.parent().unwrap_or(Path::new("/"));
     let places = [folder.join("deps").join(LIBRARY), folder.join(LIBRARY), folder.join("../lib/pvsim").join(LIBRARY)];
     let found = places.into_iter().find(|place| place.is_file());

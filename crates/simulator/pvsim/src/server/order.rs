@@ -48,8 +48,8 @@ mod tests {
     #[test]
     fn listings_have_the_order_of_the_kernel() {
         let rows = [("card", "16 2b 30 20 10 00 29 17 2a 03 28 08 0f"), ("28.00", "15 13 11 16 14 12 10")];
-        for (front, expected) in rows {
-            let expected: Vec<_> = expected.split(' ').map(|end| format!("{front}{end}")).collect();
+        for (prefix, expected) in rows {
+            let expected: Vec<_> = expected.split(' ').map(|end| format!("{prefix}{end}")).collect();
             let mut names = expected.clone();
             names.sort_unstable();
             assert_ne!(names, expected);

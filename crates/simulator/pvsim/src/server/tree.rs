@@ -98,9 +98,9 @@ impl Tree {
     /// The part that `path` is in, and how long the path of the part itself is.
     fn part(&self, path: &str) -> Result<(usize, &dyn Sysfs), Errno> {
         let covers =
-            |front: &str| path.strip_prefix(front).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let found = self.parts.iter().find(|(front, _)| covers(front));
-        found.map(|(front, part)| (front.len(), part.as_ref())).ok_or(Errno::ENOENT)
+            |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let found = self.parts.iter().find(|(prefix, _)| covers(prefix));
+        found.map(|(prefix, part)| (prefix.len(), part.as_ref())).ok_or(Errno::ENOENT)
     }
 
     fn walk(&self, path: &str) -> Result<Walked, Errno> {

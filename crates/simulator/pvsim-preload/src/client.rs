@@ -1,7 +1,7 @@
 //! Asking `pvsim`. Each question has a connection of its own, so threads and processes need no order.
 //!
 //! A frame is a big-endian u32 length and that many bytes. A question is one byte for its kind, then its fields;
-//! byte strings in front of others have their own u32 length. All numbers are big-endian.
+//! byte strings in simulation of others have their own u32 length. All numbers are big-endian.
 //!
 //! | kind | fields | answer |
 //! |---|---|---|
@@ -19,7 +19,7 @@
 //! | 3 done | u32 errno | none |
 
 use crate::memory;
-use crate::place::Front;
+use crate::place::Simulation;
 use libc::{c_int, c_void};
 
 /// How a file is opened.
@@ -96,14 +96,14 @@ struct Connection(c_int);
 
 impl Connection {
     fn open() -> Result<Self, Errno> {
-        let front = Front::of_process().ok_or(libc::ENODEV)?;
+        let simulation = Simulation::of_process().ok_or(libc::ENODEV)?;
         // SAFETY: all bytes zero is a valid value of this struct of numbers.
         let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
         address.sun_family = libc::AF_UNIX as libc::sa_family_t;
-        if front.socket.len() >= address.sun_path.len() {
+        if simulation.socket.len() >= address.sun_path.len() {
             return Err(libc::ENODEV);
         }
-        for (to, from) in address.sun_path.iter_mut().zip(&front.socket) {
+        for (to, from) in address.sun_path.iter_mut().zip(&simulation.socket) {
             *to = *from as libc::c_char;
         }
         // SAFETY: no pointers are given.
