@@ -77,7 +77,7 @@ impl Answer {
     /// Why the body may not be what was asked for, fit for a terminal.
     pub(crate) fn oddity(&self) -> Option<String> {
         let encoding = shown(self.encoding.as_deref()?);
-        Some(format!("the answer is packed ('Content-Encoding: {encoding}'), which nobody asked for"))
+        Some(format!("the answer is compressed ('Content-Encoding: {encoding}'), which was not requested"))
     }
 }
 

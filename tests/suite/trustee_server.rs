@@ -409,7 +409,7 @@ fn nothing_is_sent_when_something_is_wrong_here() {
         ("-i a.yaml", "-i b.yaml", "the request adds the secret"),
         ("-i a.yaml", "-i retrievable.yaml", "a secret of the kind Retrievable"),
         ("-i a.yaml", "-i renamed.yaml", "is not that of the name 'x'"),
-        ("--image one/se.img", "--image new/se.img", "which is none of the given ones"),
+        ("--image one/se.img", "--image new/se.img", "which is not among those given"),
         ("-k one/host.crt", "-k two/host.crt", "a key slot for none of the host keys"),
         ("-i a.yaml", "-i a.yaml -r b -i b.yaml -m mkvps", "two requests for the master key"),
         ("-m mkvps", "-m mkvps -m mkvps", "expected as many '-i' and '-m' as '-r'"),
@@ -428,14 +428,14 @@ fn nothing_is_sent_when_something_is_wrong_here() {
 fn pairs_are_written_as_folder_and_as_files_of_a_server() {
     let world = World::new().with_requests();
     let run = world.run(&format!("{PAIRS} --folder out --local-fs store")).succeeds();
-    assert_eq!(run.stderr.matches("Successfully wrote 4 resources; 0 were there already").count(), 2, "{run:?}");
+    assert_eq!(run.stderr.matches("Successfully wrote 4 resources; 0 existed already").count(), 2, "{run:?}");
     let mkvp = "ab".repeat(16);
     let id = hex::encode(openssl::sha::sha256(b"a")).into_bytes();
     assert_eq!(world.scratch.read(&format!("out/vfio_ap/{mkvp}/secret")), world.scratch.read("a"));
     assert_eq!(world.scratch.read(&format!("out/vfio_ap/{mkvp}/secret_id")), id);
     assert_eq!(world.scratch.read(&format!("store/repository/vfio_ap\\x2F{mkvp}\\x2Fsecret_id")), id);
     let run = world.run(&format!("{PAIRS} --folder out")).succeeds();
-    assert!(run.stderr.contains("0 resources; 4 were there already"), "{run:?}");
+    assert!(run.stderr.contains("0 resources; 4 existed already"), "{run:?}");
     // What is stored can be checked, also what somebody else stored.
     let check = |secret: &str, id: &str| {
         world.run(&format!("resources --check -r {secret} -i {id} --image one/se.img -k one/host.crt"))
