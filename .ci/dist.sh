@@ -1,6 +1,6 @@
 #!/bin/sh
-# dist.sh: everything a distribution touches: deb and rpm packages, the deb's life in a clean Debian 12, and a build
-# without a network. Needs root (chroot, network namespace; what is missing is installed).
+# dist.sh: everything a distribution touches: deb and rpm packages, the deb's life in a clean Debian 12, a guest's initial
+# ramdisks, and a build without a network. Needs root (chroot, network namespace; what is missing is installed).
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/fetch.sh
@@ -26,6 +26,21 @@ life() (
     packaging/deb/test.sh "$out/deb"
 )
 part life
+ramdisks() (
+    . .ci/debs.sh
+    . .ci/clean-debian.sh
+    export PVTOOLS_CLEAN_DEBIAN="$CLEAN_DEBIAN"
+    dpkg-deb -x "$out"/deb/pvtools-guest_*.deb "$out/guest"
+    modules=$(find "$PVTOOLS_CACHE"/machine-*/lib/modules -mindepth 1 -maxdepth 1 2> /dev/null | head -n 1)
+    [ -n "$modules" ] || left_out "dist: kernel modules in ramdisks: .ci/machine.sh has not fetched a kernel"
+    # shellcheck disable=SC2086 # none or one
+    packaging/guest/ramdisks.sh "$out/guest" $modules > "$out/log" 2>&1 || {
+        cat "$out/log"
+        leave_out_or_fail "$out/log" "no initial ramdisk"
+    }
+    cat "$out/log"
+)
+part ramdisks
 run_quietly packaging/rpm/build.sh "$out/rpm"
 (cd "$out" && ls -l deb/*.deb rpm/*.rpm)
 offline() (

@@ -8,8 +8,10 @@ set -eu
 PVTOOLS_CI=$(cd "$(dirname "$0")" && pwd -P)
 . "$PVTOOLS_CI/fetch.sh"
 command -v qemu-system-s390x > /dev/null || install qemu-system-misc
+command -v mke2fs > /dev/null || [ -x /usr/sbin/mke2fs ] || install e2fsprogs
 # First what the network has to give, then what takes time.
 . "$PVTOOLS_CI/s390x/setup.sh"
+unpack "$PVTOOLS_CACHE/s390x-busybox" busybox-static:s390x
 seconds=${PVTOOLS_MACHINE_SECONDS:-900}
 
 # The packages of a suite's kernel: newer ones are in several parts.
@@ -58,6 +60,8 @@ done
 
 export CARGO_PROFILE_DEV_OPT_LEVEL="${CARGO_PROFILE_DEV_OPT_LEVEL:-1}"
 "$PVTOOLS_CI/s390x/cargo.sh" build --locked -p pvtools -p pvsim-init --bins
+guest=$(CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PVTOOLS_CI/../target/s390x}" \
+    "$PVTOOLS_CI/../packaging/guest.sh" s390x-unknown-linux-gnu "$PVTOOLS_CI/s390x/cargo.sh")
 # From here on with the host's own compiler, and as its tests are built.
 unset RUSTC RUSTDOC CARGO_PROFILE_DEV_OPT_LEVEL
 cd "$PVTOOLS_CI/.."
@@ -81,6 +85,7 @@ for suite in $suites; do
     timed "$pvsim" scenario "$PVTOOLS_CI/../tests/ap_scenarios.yaml" --in-kernel "$kernel" --tools "$tools" --seconds "$seconds" "$@"
     # The tests that a kernel has to be named for.
     timed env PVTOOLS_KERNEL="$kernel" PVTOOLS_KERNEL_TOOLS="$tools" \
-        PVTOOLS_KERNEL_MODULES="$(echo $modules | tr ' ' :)" \
+        PVTOOLS_KERNEL_MODULES="$(echo $modules | tr ' ' :)" PVTOOLS_KERNEL_GUEST="$guest" \
+        PVTOOLS_KERNEL_BUSYBOX="$PVTOOLS_CACHE/s390x-busybox/bin/busybox" \
         cargo test --locked --test suite -- --ignored --test-threads=1 booted_kernel
 done

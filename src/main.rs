@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+// For what it defines.
+#[cfg(feature = "guest")]
+use no_unwind as _;
 use pvtools::System;
 use std::process::ExitCode;
 

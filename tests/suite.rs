@@ -28,6 +28,8 @@ mod dispatch; // argv[0], the umbrella command, standard streams
 mod doctor; // what is there and what is missing, on machines of all sorts
 #[path = "suite/documented_commands.rs"]
 mod documented_commands; // as IBM prints them, host keys verified
+#[path = "suite/machine/early.rs"]
+mod early; // packaging/guest/early.sh in a booted kernel
 #[path = "suite/machine/faults.rs"]
 mod faults; // every file and ioctl call failing once
 #[path = "suite/fixtures.rs"]

@@ -1,6 +1,6 @@
 #!/bin/sh
 # In the initial ramdisk of a Secure Execution guest, before encrypted file systems are opened: adds the requests of the
-# boot to the secret store, and configures the Crypto Express queues.
+# boot to the secret store, and configures the Crypto Express queues: pvtools-guest(8).
 #
 #   pvtools.secrets=DEVICE:PATH   the requests: PATH of the table's request (toc.asr) on the file system of DEVICE, which
 #                                 is mounted read-only. The host can change it: pvebc checks all before it adds any.
@@ -32,14 +32,20 @@ if [ -n "$secrets" ]; then
     done
     folder=$root/run/pvtools-secrets
     mkdir -p "$folder"
-    if mount -o ro,nodev,nosuid,noexec "$device" "$folder"; then
+    # klibc's mount has to be told the type, and its fstype tells it.
+    type=
+    ! command -v fstype > /dev/null || for word in $(fstype "$device"); do
+        case $word in FSTYPE=*) type=${word#FSTYPE=} ;; esac
+    done
+    if mount ${type:+-t "$type"} -o ro,nodev,nosuid,noexec "$device" "$folder"; then
         "$program" pvebc --toc "$folder/${path#/}" || { say "the secrets of this boot were not all added"; status=1; }
         umount "$folder"
     else
         say "'$device' with the secrets of this boot cannot be mounted"
         status=1
     fi
-    rmdir "$folder"
+    # klibc has none.
+    ! command -v rmdir > /dev/null || rmdir "$folder"
 fi
 
 if [ -e "$root/etc/pvapconfig.yaml" ]; then

@@ -43,7 +43,12 @@ mounted='mount -o ro,nodev,nosuid,noexec /disk /run/pvtools-secrets;'
 added="${mounted}pvtools-guest pvebc --toc /run/pvtools-secrets/sics/toc.asr;umount /run/pvtools-secrets;"
 queues='pvtools-guest pvapconfig -c /etc/pvapconfig.yaml;'
 row 'secrets, then queues' 0 "$added$queues"
+# In a ramdisk with klibc.
+printf '#!/bin/sh\necho FSTYPE=ext4\necho FSSIZE=4096\n' > "$work/bin/fstype"
+chmod +x "$work/bin/fstype"
+row 'a mount that has to be told the type' 0 "$(echo "$added" | sed 's/^mount /mount -t ext4 /')$queues"
+rm "$work/bin/fstype"
 FAILING=pvtools-guest row 'all fails and all is tried' 1 "$added$queues"
 FAILING=mount row 'no file system' 1 "$mounted$queues"
 [ $failures = 0 ] || exit 1
-echo "early: 8 machines as expected"
+echo "early: 9 machines as expected"

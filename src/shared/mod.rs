@@ -12,3 +12,4 @@ pub(crate) mod output;
 #[cfg(feature = "workstation")]
 pub(crate) mod se_header;
 pub(crate) mod system;
+pub(crate) mod yaml;

@@ -53,6 +53,50 @@ fn says_nothing_on_success_and_everything_with_verbose() {
     }
 }
 
+/// What `pvapconfig.path` makes of queues that appear: the command of `pvapconfig.service` once more.
+#[test]
+fn the_command_of_the_unit_configures_queues_that_appear_and_leaves_alone_what_is_well() {
+    let unit = include_str!("../../packaging/systemd/pvapconfig.service");
+    let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=@PROGRAM@ ")).unwrap();
+    let guest = ApGuest::new(INVENTORY, CONFIG);
+    let service = || {
+        let words: Vec<_> = command.split(' ').collect();
+        guest.run(words[0], &[&words[1..], &["-c", "config.yaml"]].concat())
+    };
+    let happens = |event: &str, queue: &str| {
+        guest.machine.happen(&event.parse().unwrap(), queue.parse().unwrap()).unwrap();
+    };
+    for queue in ["0f.0014", "28.0014", "29.0014"] {
+        happens("take", queue);
+    }
+    // Nothing that was asked for is there: a failure, which leaves the rest alone.
+    let run = service();
+    assert_eq!(run.status, 1, "{run:#?}");
+    guest.expect(&[("0f.0014", "gone"), ("28.0014", "gone"), ("28.0015", "unbound"), ("29.0014", "gone")]);
+
+    happens("give", "29.0014");
+    service().succeeds();
+    guest.expect(&[("0f.0014", "gone"), ("28.0014", "gone"), ("28.0015", "unbound"), ("29.0014", "associated 0")]);
+    let writes = guest.writes();
+
+    // One that is as good as the one that is used, and the accelerator.
+    happens("give", "28.0014");
+    service().succeeds();
+    assert_eq!(guest.writes(), writes, "another queue is nothing to do");
+    happens("give", "0f.0014");
+    service().succeeds();
+    let done = [("0f.0014", "bound"), ("28.0014", "unbound"), ("28.0015", "unbound"), ("29.0014", "associated 0")];
+    guest.expect(&done);
+    let writes = guest.writes();
+    service().succeeds();
+    assert_eq!(guest.writes(), writes, "all is well: nothing to do");
+
+    // What is taken away while it is used is replaced.
+    happens("take", "29.0014");
+    service().succeeds();
+    guest.expect(&[("0f.0014", "bound"), ("28.0014", "associated 0"), ("28.0015", "unbound"), ("29.0014", "gone")]);
+}
+
 #[test]
 fn a_dry_run_prints_the_actions_of_a_run_and_changes_no_queue() {
     let guest = ApGuest::new(INVENTORY, CONFIG);

@@ -14,7 +14,7 @@ const GUEST: &str = "bin/pvtools-guest";
 /// The script of the initial ramdisk.
 const EARLY: &str = "lib/pvtools/early";
 /// What a guest needs beside the program: file below `packaging/`, where it is installed, mode.
-const GUEST_FILES: [(&str, &str, u32); 9] = [
+const GUEST_FILES: [(&str, &str, u32); 10] = [
     ("guest/early.sh", EARLY, 0o755),
     ("guest/module-setup.sh", "lib/dracut/modules.d/95pvtools/module-setup.sh", 0o755),
     ("guest/pvtools-early.service", "lib/dracut/modules.d/95pvtools/pvtools-early.service", 0o644),
@@ -23,6 +23,7 @@ const GUEST_FILES: [(&str, &str, u32); 9] = [
     ("systemd/pvapconfig.service", "lib/systemd/system/pvapconfig.service", 0o644),
     ("systemd/pvapconfig.path", "lib/systemd/system/pvapconfig.path", 0o644),
     ("systemd/pvtools-secrets.service", "lib/systemd/system/pvtools-secrets.service", 0o644),
+    ("../man/pvtools-guest.8", "share/man/man8/pvtools-guest.8", 0o644),
     ("systemd/90-pvtools.rules", "lib/udev/rules.d/90-pvtools.rules", 0o644),
 ];
 
@@ -88,7 +89,9 @@ pub(crate) fn run(options: &Options, workspace: &Path) -> anyhow::Result<()> {
             completions::install(&(applet.command)(), &target.path("share"))?;
         }
     }
-    for page in man_pages(&workspace.join("man"))? {
+    let pages = man_pages(&workspace.join("man"))?;
+    // That one is among the guest's files.
+    for page in pages.into_iter().filter(|page| page.name != "pvtools-guest") {
         // What s390-tools has no file for needs no section of its own.
         let ManPage { name, section, path } = &page;
         let beside = if page.is_of("pvtools") { section.clone() } else { format!("{section}pvtools") };
@@ -340,7 +343,7 @@ mod tests {
             assert!(!text.contains("@PROGRAM@") && !text.contains("@EARLY@"), "{file}");
             named += usize::from(text.contains("/usr/bin/pvtools-guest") || text.contains("/usr/lib/pvtools/early"));
         }
-        assert_eq!(named, 7);
+        assert_eq!(named, 8);
         let unit = fs::read_to_string(destdir.path().join("usr/lib/systemd/system/pvapconfig.service")).unwrap();
         assert!(unit.contains("ExecStart=/usr/bin/pvtools-guest pvapconfig\n"), "{unit}");
     }

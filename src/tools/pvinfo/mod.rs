@@ -5,9 +5,10 @@ mod tables;
 use crate::shared::cli;
 use crate::shared::error::{Failure, Outcome, UsageStatus};
 use crate::shared::system::System;
+use crate::shared::yaml;
 use anyhow::{Context, anyhow};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 pub(crate) use tables::Topic;
@@ -177,30 +178,39 @@ impl Topics {
     }
 }
 
+/// What the machine-readable forms have.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    /// `None` where it was not asked for.
+    Status(Option<&'static str>),
+    Lines(Vec<String>),
+    Limits(BTreeMap<&'static str, u64>),
+}
+
+impl Entry {
+    fn yaml(&self, key: &str) -> String {
+        match self {
+            Self::Status(word) => format!("{key}: {}\n", word.unwrap_or("null")),
+            Self::Lines(lines) => {
+                let items = lines.iter().map(|line| format!("- {}\n", yaml::scalar(line)));
+                format!("{key}:\n{}", items.collect::<String>())
+            }
+            Self::Limits(limits) => {
+                let items = limits.iter().map(|(name, number)| format!("  {name}: {number}\n"));
+                format!("{key}:\n{}", items.collect::<String>())
+            }
+        }
+    }
+}
+
 /// Keys and their order as in s390-tools.
-#[derive(Default, Serialize)]
-struct Machine {
-    se_status: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    facilities: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    feature_indications: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    limits: BTreeMap<&'static str, u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supported_plaintext_control_flags: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supported_se_header_versions: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supported_plaintext_attestation_flags: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supported_attestation_request_versions: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supported_secret_types: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supported_add_secret_request_versions: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supported_plaintext_add_secret_flags: Option<Vec<String>>,
+struct Machine(Vec<(&'static str, Entry)>);
+
+impl Serialize for Machine {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, entry)| (key, entry)))
+    }
 }
 
 impl Arguments {
@@ -208,7 +218,7 @@ impl Arguments {
         match (self.format, &self.command) {
             (Format::Human, Some(Command::SupportedFlags(flags))) => flags.sections(query),
             (Format::Human, None) => self.topics.sections(query),
-            (Format::Yaml, _) => Ok(serde_yaml::to_string(&self.machine(query)?)?),
+            (Format::Yaml, _) => Ok(self.machine(query)?.yaml()),
             (Format::Json, _) => json(&self.machine(query)?),
         }
     }
@@ -217,39 +227,44 @@ impl Arguments {
     fn show_no_ultravisor(&self) -> anyhow::Result<String> {
         match self.format {
             Format::Human | Format::Yaml => Ok(format!("{}\n", sentence(SeStatus::None))),
-            Format::Json => json(&Machine { se_status: Some(word(SeStatus::None)), ..Machine::default() }),
+            Format::Json => json(&Machine(vec![("se_status", Entry::Status(Some(word(SeStatus::None))))])),
         }
     }
 
     fn machine(&self, query: &UvInfo) -> anyhow::Result<Machine> {
         match &self.command {
-            Some(Command::SupportedFlags(flags)) => Machine::read(query, |topic| flags.takes(topic)),
-            None => Ok(Machine {
-                se_status: self.topics.se_status(query)?.map(word),
-                limits: self.topics.limits(query)?,
-                ..Machine::read(query, |topic| self.topics.takes(topic))?
-            }),
+            Some(Command::SupportedFlags(flags)) => {
+                Machine::read(query, None, BTreeMap::new(), |topic| flags.takes(topic))
+            }
+            None => {
+                let (status, limits) = (self.topics.se_status(query)?, self.topics.limits(query)?);
+                Machine::read(query, status, limits, |topic| self.topics.takes(topic))
+            }
         }
     }
 }
 
 impl Machine {
-    /// Without status and limits.
-    fn read(query: &UvInfo, takes: impl Fn(Topic) -> bool) -> anyhow::Result<Self> {
-        let lines = |topic: Topic| if takes(topic) { topic.lines(query) } else { Ok(None) };
-        Ok(Self {
-            se_status: None,
-            facilities: lines(Topic::Facilities)?,
-            feature_indications: lines(Topic::FeatureIndications)?,
-            limits: BTreeMap::new(),
-            supported_plaintext_control_flags: lines(Topic::ControlFlags)?,
-            supported_se_header_versions: lines(Topic::HeaderVersions)?,
-            supported_plaintext_attestation_flags: lines(Topic::AttestationFlags)?,
-            supported_attestation_request_versions: lines(Topic::AttestationVersions)?,
-            supported_secret_types: lines(Topic::SecretTypes)?,
-            supported_add_secret_request_versions: lines(Topic::AddSecretVersions)?,
-            supported_plaintext_add_secret_flags: lines(Topic::AddSecretFlags)?,
-        })
+    fn read(
+        query: &UvInfo,
+        status: Option<SeStatus>,
+        limits: BTreeMap<&'static str, u64>,
+        takes: impl Fn(Topic) -> bool,
+    ) -> anyhow::Result<Self> {
+        let mut entries = vec![("se_status", Entry::Status(status.map(word)))];
+        for topic in Topic::ALL_BY_KEY {
+            // Their place is before the control flags.
+            if topic == Topic::ControlFlags && !limits.is_empty() {
+                entries.push(("limits", Entry::Limits(limits.clone())));
+            }
+            let lines = if takes(topic) { topic.lines(query)? } else { None };
+            entries.extend(lines.map(|lines| (topic.key(), Entry::Lines(lines))));
+        }
+        Ok(Self(entries))
+    }
+
+    fn yaml(&self) -> String {
+        self.0.iter().map(|(key, entry)| entry.yaml(key)).collect()
     }
 }
 

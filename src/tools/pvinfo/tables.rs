@@ -75,6 +75,34 @@ impl Topic {
         Self::AddSecretFlags,
     ];
 
+    /// In the order of the machine-readable forms.
+    pub(super) const ALL_BY_KEY: [Self; 9] = [
+        Self::Facilities,
+        Self::FeatureIndications,
+        Self::ControlFlags,
+        Self::HeaderVersions,
+        Self::AttestationFlags,
+        Self::AttestationVersions,
+        Self::SecretTypes,
+        Self::AddSecretVersions,
+        Self::AddSecretFlags,
+    ];
+
+    /// Its key in the machine-readable forms.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Facilities => "facilities",
+            Self::FeatureIndications => "feature_indications",
+            Self::ControlFlags => "supported_plaintext_control_flags",
+            Self::HeaderVersions => "supported_se_header_versions",
+            Self::AttestationFlags => "supported_plaintext_attestation_flags",
+            Self::AttestationVersions => "supported_attestation_request_versions",
+            Self::SecretTypes => "supported_secret_types",
+            Self::AddSecretVersions => "supported_add_secret_request_versions",
+            Self::AddSecretFlags => "supported_plaintext_add_secret_flags",
+        }
+    }
+
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Facilities => "Facilities: Installed Ultravisor Calls",

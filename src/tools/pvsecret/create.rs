@@ -305,7 +305,10 @@ impl Arguments {
     fn policy_hash(&self) -> anyhow::Result<Option<[u8; 32]>> {
         let Some(path) = &self.policy else { return Ok(None) };
         if self.user_sign_key.is_some() {
-            bail!("'--policy' cannot be used with '--user-sign-key': a policy needs all of the unsigned user data");
+            bail!(
+                "'--policy' cannot be used with '--user-sign-key': s390-tools looks for a policy in unsigned user data \
+                 alone. What 'pvebc --user-cert' looks for is made with '--user-data': SHA-256 of the policy, then its path"
+            );
         }
         if path.as_os_str().len() > MAX_POLICY_PATH {
             bail!(

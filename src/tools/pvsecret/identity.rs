@@ -1,7 +1,7 @@
 //! `NAME.yaml`: which id a secret with a name has.
 
 use crate::shared::input;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use uvtypes::{SecretId, SecretKind};
@@ -64,47 +64,6 @@ impl Identity {
                 path.display()
             ),
             _ => Ok(()),
-        }
-    }
-
-    /// The id in the file of a retrievable secret.
-    pub(super) fn retrievable_id(yaml: &[u8]) -> anyhow::Result<SecretId> {
-        let value: serde_yaml::Value =
-            serde_yaml::from_slice(yaml).context("it is not a YAML file with a secret's id")?;
-        let serde_yaml::Value::Tagged(tagged) = value else {
-            bail!("it is not the information about a secret: there is no tag '!Retrievable'");
-        };
-        let tag = tagged.tag.to_string();
-        let kind = tag.trim_start_matches('!');
-        ensure!(kind == "Retrievable", "The file contains a {kind}-secret, which is not retrievable");
-        let id = tagged.value.get("id").and_then(serde_yaml::Value::as_str).context("it has no 'id'")?;
-        super::stored_id(id).with_context(|| format!("its id '{id}'"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_files_of_retrievable_secrets_are_taken() {
-        let id = format!("0x{}", "ab".repeat(32));
-        let good = format!("!Retrievable\nkind: 6 (AES-256-KEY)\nname: n\nid: {id}\n");
-        assert_eq!(Identity::retrievable_id(good.as_bytes()).unwrap().to_string(), id);
-        // Many leading zeros: quoted by those who write it.
-        let zeros = format!("!Retrievable\nname: n\nid: '0x{}'\n", "0".repeat(64));
-        assert_eq!(Identity::retrievable_id(zeros.as_bytes()).unwrap(), SecretId([0; 32]));
-        let rows = [
-            (good.replace("Retrievable", "Association"), "contains a Association-secret, which is not retrievable"),
-            (good.replace("!Retrievable\n", ""), "no tag"),
-            (good.replace("id: 0x", "id: 0xg"), "its id"),
-            (good.replace("id:", "idd:"), "no 'id'"),
-            ("!Retrievable [".into(), "not a YAML file"),
-            (String::new(), "no tag"),
-        ];
-        for (yaml, expected) in rows {
-            let error = format!("{:#}", Identity::retrievable_id(yaml.as_bytes()).expect_err(&yaml));
-            assert!(error.contains(expected), "{yaml}: {error}");
         }
     }
 }

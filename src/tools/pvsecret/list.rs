@@ -3,6 +3,7 @@
 use crate::shared::error::Failure;
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
+use crate::shared::yaml;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::fmt::Write;
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     }
     let bytes = match args.format {
         Format::Human => human(&list).into_bytes(),
-        Format::Yaml => serde_yaml::to_string(&YamlList::from(&list))?.into_bytes(),
+        Format::Yaml => yaml(&list).into_bytes(),
         Format::Bin => list.as_bytes().to_vec(),
         Format::Json => (serde_json::to_string_pretty(&JsonList::from(&list))? + "\n").into_bytes(),
     };
@@ -69,31 +70,16 @@ fn human(list: &SecretList) -> String {
     text
 }
 
-/// The keys that s390-tools has.
-#[derive(Serialize)]
-struct YamlList {
-    total_num_secrets: u16,
-    secrets: Vec<YamlSecret>,
-}
-
-#[derive(Serialize)]
-struct YamlSecret {
-    index: u16,
-    stype: u16,
-    len: u32,
-    id: String,
-}
-
-impl From<&SecretList> for YamlList {
-    fn from(list: &SecretList) -> Self {
-        let secrets = list.secrets.iter().map(|secret| YamlSecret {
-            index: secret.index,
-            stype: secret.kind.0,
-            len: secret.length,
-            id: secret.id.to_string(),
-        });
-        Self { total_num_secrets: list.total, secrets: secrets.collect() }
+/// Keys and their order as in s390-tools.
+fn yaml(list: &SecretList) -> String {
+    let secrets = if list.secrets.is_empty() { " []" } else { "" };
+    let mut text = format!("total_num_secrets: {}\nsecrets:{secrets}\n", list.total);
+    for ListedSecret { index, kind, length, id, .. } in &list.secrets {
+        let id = id.to_string();
+        let id = yaml::scalar(&id);
+        let _ = writeln!(text, "- index: {index}\n  stype: {}\n  len: {length}\n  id: {id}", kind.number());
     }
+    text
 }
 
 /// Documented in pvsecret-list(1).

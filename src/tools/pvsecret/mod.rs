@@ -5,6 +5,7 @@ mod add;
 mod create;
 #[cfg(feature = "workstation")]
 mod cuid;
+#[cfg(feature = "workstation")]
 mod identity;
 mod list;
 mod lock;

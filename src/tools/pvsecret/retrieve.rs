@@ -6,8 +6,8 @@ use crate::shared::error::Failure;
 use crate::shared::input;
 use crate::shared::output::{self, Privacy};
 use crate::shared::system::System;
-use crate::tools::pvsecret::identity::Identity;
-use anyhow::{Context, anyhow, bail};
+use crate::shared::yaml::Tagged;
+use anyhow::{Context, anyhow, bail, ensure};
 use base64ct::{Base64, Encoding};
 use clap::{Args, ValueEnum};
 use std::path::Path;
@@ -99,7 +99,7 @@ impl Wanted {
         Ok(match inform {
             Inform::Yaml => {
                 let file = input::read(input, IDENTITY_MAX, "secret information")?;
-                Self::Id(Identity::retrievable_id(&file).with_context(|| format!("'{}'", input.display()))?)
+                Self::Id(retrievable_id(&file).with_context(|| format!("'{}'", input.display()))?)
             }
             Inform::Hex => Self::Id(stored_id(text()?).context("Cannot parse SecretId information")?),
             Inform::Name => Self::named(text()?),
@@ -149,6 +149,17 @@ impl Wanted {
         }
         Ok(first)
     }
+}
+
+/// The id in the file of a retrievable secret.
+fn retrievable_id(yaml: &[u8]) -> anyhow::Result<SecretId> {
+    let none = "it is not a YAML file with a secret's id";
+    let yaml = Tagged::read(std::str::from_utf8(yaml).context(none)?).context(none)?;
+    ensure!(!yaml.tag.is_empty(), "it is not the information about a secret: there is no tag '!Retrievable'");
+    let kind = &yaml.tag;
+    ensure!(kind == "Retrievable", "The file contains a {kind}-secret, which is not retrievable");
+    let id = yaml.text("id").context("it has no 'id'")?;
+    stored_id(id).with_context(|| format!("its id '{id}'"))
 }
 
 fn render(kind: SecretKind, value: &SecretBox<Vec<u8>>, outform: Outform) -> anyhow::Result<Zeroizing<Vec<u8>>> {
@@ -229,5 +240,27 @@ mod tests {
         let text = super::render(SecretKind::PLAINTEXT, &value, Outform::Pem).unwrap();
         let expected = "-----BEGIN PLAINTEXT SECRET-----\nMTIzNDU2Nzg5MA==\n-----END PLAINTEXT SECRET-----\n";
         assert_eq!(text.as_slice(), expected.as_bytes());
+    }
+
+    #[test]
+    fn only_files_of_retrievable_secrets_are_taken() {
+        let id = format!("0x{}", "ab".repeat(32));
+        let good = format!("!Retrievable\nkind: 6 (AES-256-KEY)\nname: n\nid: {id}\n");
+        assert_eq!(retrievable_id(good.as_bytes()).unwrap().to_string(), id);
+        // Many leading zeros: quoted by those who write it.
+        let zeros = format!("!Retrievable\nname: n\nid: '0x{}'\n", "0".repeat(64));
+        assert_eq!(retrievable_id(zeros.as_bytes()).unwrap(), SecretId([0; 32]));
+        let rows = [
+            (good.replace("Retrievable", "Association"), "contains a Association-secret, which is not retrievable"),
+            (good.replace("!Retrievable\n", ""), "no tag"),
+            (good.replace("id: 0x", "id: 0xg"), "its id"),
+            (good.replace("id:", "idd:"), "no 'id'"),
+            ("!Retrievable [".into(), "not a YAML file"),
+            (String::new(), "no tag"),
+        ];
+        for (yaml, expected) in rows {
+            let error = format!("{:#}", retrievable_id(yaml.as_bytes()).expect_err(&yaml));
+            assert!(error.contains(expected), "{yaml}: {error}");
+        }
     }
 }

@@ -13,13 +13,14 @@ pub(crate) const PATIENCE_MS: u64 = 100_000;
 /// And than all of one boot.
 const LIMIT: Duration = Duration::from_secs(900);
 /// As `pvsim run --in-kernel` has it.
-pub(crate) const COMMAND_LINE: &[u8] = b"quiet loglevel=3 panic=-1 swiotlb=512";
+const COMMAND_LINE: &str = "quiet loglevel=3 panic=-1 swiotlb=512";
 
 /// What is booted.
 pub(crate) struct Kernel {
     image: Vec<u8>,
     /// The guest's first file system.
-    pub(crate) ramdisk: Vec<u8>,
+    ramdisk: Vec<u8>,
+    command_line: String,
 }
 
 impl Kernel {
@@ -28,13 +29,18 @@ impl Kernel {
     pub(crate) fn with(modules: Vec<PathBuf>) -> Self {
         let tools = PathBuf::from(named("PVTOOLS_KERNEL_TOOLS"));
         let program = |name: &str| (Path::new("/bin").join(name), tools.join("pvtools"));
-        let ramdisk = Ramdisk {
-            init: tools.join("pvsim-init"),
-            programs: ["pvsecret", "pvattest", "pvapconfig", "lszcrypt", "chzcrypt"].map(program).to_vec(),
-            modules,
-            ..Ramdisk::default()
-        };
-        Self { image: fs::read(named("PVTOOLS_KERNEL")).unwrap(), ramdisk: ramdisk.build().unwrap() }
+        let programs = ["pvsecret", "pvattest", "pvapconfig", "lszcrypt", "chzcrypt"].map(program).to_vec();
+        Self::of(Ramdisk { programs, modules, ..Ramdisk::default() }, "")
+    }
+
+    /// The same kernel with this ramdisk, in which `pvsim-init` is the first program, and with `words` on its command line.
+    pub(crate) fn of(ramdisk: Ramdisk, words: &str) -> Self {
+        let ramdisk = Ramdisk { init: Path::new(&named("PVTOOLS_KERNEL_TOOLS")).join("pvsim-init"), ..ramdisk };
+        Self {
+            image: fs::read(named("PVTOOLS_KERNEL")).unwrap(),
+            ramdisk: ramdisk.build().unwrap(),
+            command_line: format!("{COMMAND_LINE} {words}"),
+        }
     }
 
     /// Boots it on a machine. `work` gets the line to the guest and the kernel's version, and gives the line back.
@@ -47,7 +53,8 @@ impl Kernel {
         let image = machine.folder().join("se.img");
         // A guest that starts again has the same image: requests are bound to its header.
         if fs::File::create_new(machine.folder().join("is-of-a-kernel")).is_ok() {
-            let parts = ImageParts { kernel: &self.image, ramdisk: Some(&self.ramdisk), command_line: COMMAND_LINE };
+            let command_line = self.command_line.trim_end().as_bytes();
+            let parts = ImageParts { kernel: &self.image, ramdisk: Some(&self.ramdisk), command_line };
             machine.build_image(parts, &mut fs::File::create(&image).unwrap()).unwrap();
         }
         let hardware = Hardware { image, memory: 1024, agent: true };
@@ -73,7 +80,8 @@ pub(crate) fn modules() -> Vec<PathBuf> {
     named("PVTOOLS_KERNEL_MODULES").split(':').map(PathBuf::from).collect()
 }
 
-fn named(variable: &str) -> String {
+/// What an environment variable says.
+pub(crate) fn named(variable: &str) -> String {
     env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: see .ci/machine.sh"))
 }
 
