@@ -64,7 +64,7 @@ fn the_command_of_the_unit_configures_queues_that_appear_and_leaves_alone_what_i
         guest.run(words[0], &[&words[1..], &["-c", "config.yaml"]].concat())
     };
     let happens = |event: &str, queue: &str| {
-        guest.machine.happen(&event.parse().unwrap(), queue.parse().unwrap()).unwrap();
+        guest.machine.apply_event(&event.parse().unwrap(), queue.parse().unwrap()).unwrap();
     };
     for queue in ["0f.0014", "28.0014", "29.0014"] {
         happens("take", queue);
