@@ -226,6 +226,20 @@ fn policies_are_sent_values_first() {
     assert_eq!(policy_in(&broker.accepted()[1].1), shown.stdout());
 }
 
+/// What is in the clear is for this machine itself, whatever the environment says.
+#[test]
+fn a_token_in_the_clear_goes_to_no_proxy() {
+    let world = World::new().with_requests();
+    let (broker, proxy) = (Broker::start(world.token(), Fault::None), Broker::start(world.token(), Fault::None));
+    for name in ["http_proxy", "ALL_PROXY"] {
+        let mut command = world.scratch.command("pvtools");
+        command.args(["trustee", "policy", "--image", "one/se.img", "--registered", "--token-file", "token"]);
+        let run = Run::of(command.args(["--url", &broker.url]).env(name, &proxy.url), b"");
+        assert_eq!((run.status, proxy.asked()), (0, 0), "{name}: {run:?}");
+    }
+    assert_eq!(broker.accepted().len(), 6);
+}
+
 /// The policy in the body of its upload.
 fn policy_in(body: &[u8]) -> String {
     let policy =
