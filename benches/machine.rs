@@ -71,7 +71,7 @@ fn plain(ramdisk: &std::path::Path) {
         "1024",
     ]);
     command.args(["-nographic", "-serial", "stdio", "-monitor", "none", "-nodefaults", "-no-reboot"]);
-    command.args(["-device", "virtio-rng-ccw", "-append", std::str::from_utf8(COMMAND_LINE).unwrap()]);
+    command.args(["-device", "virtio-rng-ccw", "-append", COMMAND_LINE]);
     command.arg("-kernel").arg(std::env::var_os("PVTOOLS_KERNEL").unwrap()).arg("-initrd").arg(ramdisk);
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

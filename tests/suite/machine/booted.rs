@@ -13,13 +13,13 @@ pub(crate) const PATIENCE_MS: u64 = 100_000;
 /// And than all of one boot.
 const LIMIT: Duration = Duration::from_secs(900);
 /// As `pvsim run --in-kernel` has it.
-const COMMAND_LINE: &str = "quiet loglevel=3 panic=-1 swiotlb=512";
+pub(crate) const COMMAND_LINE: &str = "quiet loglevel=3 panic=-1 swiotlb=512";
 
 /// What is booted.
 pub(crate) struct Kernel {
     image: Vec<u8>,
     /// The guest's first file system.
-    ramdisk: Vec<u8>,
+    pub(crate) ramdisk: Vec<u8>,
     command_line: String,
 }
 
