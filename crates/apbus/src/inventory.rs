@@ -280,7 +280,7 @@ pub(crate) fn list_dir<T: Ord>(folder: &Path, meaning: impl Fn(&str) -> Option<T
         for entry in fs::read_dir(folder)? {
             found.extend(entry?.file_name().to_str().and_then(&meaning));
         }
-        found.sort();
+        found.sort_unstable();
         Ok(found)
     };
     read().map_err(|source| Error::Read { path: folder.to_owned(), source })

@@ -115,7 +115,8 @@ pub fn plan(problem: &Problem<'_>) -> Plan {
 /// first queue with each of the others.
 pub fn doubled_master_keys(queues: &[Queue]) -> Vec<(Apqn, Apqn, Mkvp)> {
     let mut sorted: Vec<_> = queues.iter().filter(|queue| queue.mode == Mode::Ep11).collect();
-    sorted.sort_by_key(|queue| queue.apqn);
+    // Sorts with a cached key share their code if the keys are alike: a guest's program has room for few.
+    sorted.sort_by_cached_key(|queue| queue.apqn);
     let mut first = HashMap::new();
     let mut doubled = Vec::new();
     for queue in sorted {

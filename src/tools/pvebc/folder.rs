@@ -46,7 +46,7 @@ impl Folder {
                 names.push(name);
             }
         }
-        names.sort();
+        names.sort_unstable();
         Ok(names)
     }
 

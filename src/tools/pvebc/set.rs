@@ -116,7 +116,7 @@ impl Set {
         let mut requests = vec![root];
         let mut ids: HashMap<SecretId, PathBuf> = HashMap::new();
         let mut order: Vec<_> = tags.into_iter().collect();
-        order.sort_by_key(|(_, line)| *line);
+        order.sort_by_cached_key(|(_, line)| *line);
         for (tag, line) in order {
             let Some((name, bytes)) = found.remove(&tag) else {
                 let reasons: Vec<_> = ignored

@@ -20,7 +20,7 @@ pub(super) fn all(raw: &[RawEntry]) -> Result<Configuration, ConfigError> {
     }
     across(&entries, raw, &mut found);
     let mut warnings = found.warnings;
-    warnings.sort_by_key(|warning| warning.entry.as_ref().map(|entry| entry.index));
+    warnings.sort_by_cached_key(|warning| warning.entry.as_ref().map_or(0, |entry| entry.index + 1));
     warnings.truncate(MAX_REPORTED);
     warnings.extend((entries.len() > MAX_QUEUES).then_some(Warning {
         entry: None,

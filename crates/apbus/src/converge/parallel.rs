@@ -48,7 +48,7 @@ impl Executor<'_> {
             });
             joined.flatten().collect::<Vec<_>>()
         });
-        results.sort_by_key(|(number, _)| *number);
+        results.sort_by_cached_key(|(number, _)| *number);
         results.into_iter().map(|(_, result)| result).collect()
     }
 }

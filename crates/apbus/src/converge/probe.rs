@@ -119,7 +119,7 @@ impl Executor<'_> {
             false => (Step::Unbind(apqn), mode),
         };
         let mut steps: Vec<_> = unused.into_iter().map(step).collect();
-        steps.sort_by_key(|(step, _)| !matches!(step, Step::Restore(_)));
+        steps.sort_by_cached_key(|(step, _)| usize::from(!matches!(step, Step::Restore(_))));
         self.announce(steps.iter().map(|(step, _)| *step));
         self.unbind(&steps);
         *queues = self.look(task)?;

@@ -64,7 +64,7 @@ pub(super) fn requirement_key(entry: &Entry) -> RequirementKey<'_> {
 impl<'a> Instance<'a> {
     pub(super) fn new(problem: &Problem<'a>) -> Self {
         let mut queues: Vec<_> = problem.queues.iter().collect();
-        queues.sort_by_key(|queue| queue.apqn);
+        queues.sort_by_cached_key(|queue| queue.apqn);
         queues.dedup_by_key(|queue| queue.apqn);
         let mut indices: HashMap<SecretId, Vec<u16>> = HashMap::new();
         for secret in problem.secrets {
