@@ -14,7 +14,7 @@ use uvtypes::text::shown_path;
 /// else that is there is refused, and nothing is made.
 pub(crate) fn install(folder: &Path, program: &Path, system: &mut System) -> Result<Outcome, Failure> {
     let (made, there) = links(folder, program)?;
-    system.status(&format!("Successfully made {made} links in '{}'; {there} were there already", shown_path(folder)));
+    system.status(&format!("Successfully made {made} links in '{}'; {there} existed already", shown_path(folder)));
     Ok(Outcome::Done)
 }
 

@@ -77,7 +77,7 @@ impl Answer {
     /// Why the body may not be what was asked for, fit for a terminal.
     pub(crate) fn oddity(&self) -> Option<String> {
         let encoding = shown(self.encoding.as_deref()?);
-        Some(format!("the answer is packed ('Content-Encoding: {encoding}'), which nobody asked for"))
+        Some(format!("the answer is compressed ('Content-Encoding: {encoding}'), which was not requested"))
     }
 }
 
@@ -165,7 +165,7 @@ impl Client {
         self.post(url, "application/json", headers, body)
     }
 
-    /// Posts bytes of the media type `kind` to `url`.
+    /// Posts bytes of the media type `kind` to `url`. Goes to no proxy unless the connection is encrypted.
     ///
     /// # Errors
     /// [`Error::Request`], [`Error::TooLarge`].
@@ -173,6 +173,10 @@ impl Client {
         let mut request = self.agent.post(url).header("Content-Type", kind);
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if !url.starts_with("https://") {
+            // What is sent in the clear is for this machine itself, and no proxy on the way is to see it.
+            request = request.config().proxy(None).build();
         }
         self.read(url, self.limits.size, request.send(body))
     }

@@ -230,7 +230,7 @@ const ROWS: &[(&str, Change, Arrange, &str)] = &[
         "own-distribution-point-named",
         |p| p.host_key.distribution_points = vec![vec!["http://crl.example/ibm.crl".to_owned()]],
         |_, _, f| drop(f.crls.pop()),
-        "it can be had from http://crl.example/ibm.crl",
+        "it can be downloaded from http://crl.example/ibm.crl",
     ),
 ];
 

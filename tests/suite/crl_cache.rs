@@ -275,7 +275,7 @@ fn silent_servers_cost_30_seconds_in_total() {
     let run = situation.verify(&[]);
     let took = start.elapsed();
     assert_eq!(run.status, 1, "{run:?}");
-    assert!(run.stderr.contains("not asked: 30 seconds for all downloads are over"), "{run:?}");
+    assert!(run.stderr.contains("not asked: the 30 seconds for all downloads are over"), "{run:?}");
     assert!(took > Duration::from_secs(25) && took < Duration::from_secs(40), "{took:?}");
 }
 

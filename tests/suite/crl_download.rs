@@ -313,7 +313,7 @@ pub(crate) const ROWS: &[Row] = &[
     (
         "own-packed",
         || with_answer(|_| Answer::Packed(vec![0x1f, 0x8b, 8, 0])),
-        "the answer is packed ('Content-Encoding: gzip'), which nobody asked for",
+        "the answer is compressed ('Content-Encoding: gzip'), which was not requested",
     ),
     ("own-escapes", || with_answer(|_| Answer::Redirect("file:///\u{9b}31m\u{202e}")), "redirects to file:///"),
     ("own-cut", || with_answer(|_| Answer::Cut), "no answer from"),
@@ -371,7 +371,7 @@ fn offline_asks_nobody_and_uses_the_cache() {
     let situation = Situation::new(|_, _| {});
     let run = situation.verify(&["--offline"]);
     assert_eq!((run.status, situation.server.asked()), (1, 0), "net-offline: {run:?}");
-    assert!(run.stderr.contains("it can be had from http://127.0.0.1:"), "{run:?}");
+    assert!(run.stderr.contains("it can be downloaded from http://127.0.0.1:"), "{run:?}");
     situation.verify(&[]).succeeds();
     let asked = situation.server.asked();
     assert_eq!(asked, 3);

@@ -516,7 +516,7 @@ fn renewal_shows_its_plan_then_does_it() {
     for (words, part) in [
         (back.replace("secrets.yaml", "short.yaml"), "has 31 bytes; an association secret has 32"),
         (back.replace("secrets.yaml", "bad.yaml"), "Cannot use 'bad.yaml' as list of secrets"),
-        (back.replace("-k one/host.crt", "-k two/host.crt"), "it would start nowhere"),
+        (back.replace("-k one/host.crt", "-k two/host.crt"), "no machine could start it"),
     ] {
         let run = world.run(&words);
         assert!(run.status == 1 && run.stderr.contains(part), "{words}: {run:#?}");
@@ -538,7 +538,9 @@ fn keys_and_tokens_are_for_their_owner() {
     let key = scratch.read("admin.key");
     world.run("key admin.key --token token2").succeeds();
     assert_eq!(scratch.read("admin.key"), key);
-    world.run("key admin.key --token t --lifetime 315360000").refuses(1, &["expected 1 to 86400"]);
+    world
+        .run("key admin.key --token t --lifetime 315360000")
+        .refuses(1, &["expected a lifetime of 1 to 86400 seconds"]);
     world.run("key one/host.key --token t").refuses(1, &["not an Ed25519 private key"]);
     world.run("key admin.key --token admin.key").refuses(1, &["would overwrite the private key"]);
     world.run("key admin.key --token t --public t").refuses(1, &["would both be written"]);

@@ -226,6 +226,20 @@ fn policies_are_sent_values_first() {
     assert_eq!(policy_in(&broker.accepted()[1].1), shown.stdout());
 }
 
+/// What is in the clear is for this machine itself, whatever the environment says.
+#[test]
+fn a_token_in_the_clear_goes_to_no_proxy() {
+    let world = World::new().with_requests();
+    let (broker, proxy) = (Broker::start(world.token(), Fault::None), Broker::start(world.token(), Fault::None));
+    for name in ["http_proxy", "ALL_PROXY"] {
+        let mut command = world.scratch.command("pvtools");
+        command.args(["trustee", "policy", "--image", "one/se.img", "--registered", "--token-file", "token"]);
+        let run = Run::of(command.args(["--url", &broker.url]).env(name, &proxy.url), b"");
+        assert_eq!((run.status, proxy.asked()), (0, 0), "{name}: {run:?}");
+    }
+    assert_eq!(broker.accepted().len(), 6);
+}
+
 /// The policy in the body of its upload.
 fn policy_in(body: &[u8]) -> String {
     let policy =
@@ -409,7 +423,7 @@ fn nothing_is_sent_when_something_is_wrong_here() {
         ("-i a.yaml", "-i b.yaml", "the request adds the secret"),
         ("-i a.yaml", "-i retrievable.yaml", "a secret of the kind Retrievable"),
         ("-i a.yaml", "-i renamed.yaml", "is not that of the name 'x'"),
-        ("--image one/se.img", "--image new/se.img", "which is none of the given ones"),
+        ("--image one/se.img", "--image new/se.img", "which is not among those given"),
         ("-k one/host.crt", "-k two/host.crt", "a key slot for none of the host keys"),
         ("-i a.yaml", "-i a.yaml -r b -i b.yaml -m mkvps", "two requests for the master key"),
         ("-m mkvps", "-m mkvps -m mkvps", "expected as many '-i' and '-m' as '-r'"),
@@ -428,14 +442,14 @@ fn nothing_is_sent_when_something_is_wrong_here() {
 fn pairs_are_written_as_folder_and_as_files_of_a_server() {
     let world = World::new().with_requests();
     let run = world.run(&format!("{PAIRS} --folder out --local-fs store")).succeeds();
-    assert_eq!(run.stderr.matches("Successfully wrote 4 resources; 0 were there already").count(), 2, "{run:?}");
+    assert_eq!(run.stderr.matches("Successfully wrote 4 resources; 0 existed already").count(), 2, "{run:?}");
     let mkvp = "ab".repeat(16);
     let id = hex::encode(openssl::sha::sha256(b"a")).into_bytes();
     assert_eq!(world.scratch.read(&format!("out/vfio_ap/{mkvp}/secret")), world.scratch.read("a"));
     assert_eq!(world.scratch.read(&format!("out/vfio_ap/{mkvp}/secret_id")), id);
     assert_eq!(world.scratch.read(&format!("store/repository/vfio_ap\\x2F{mkvp}\\x2Fsecret_id")), id);
     let run = world.run(&format!("{PAIRS} --folder out")).succeeds();
-    assert!(run.stderr.contains("0 resources; 4 were there already"), "{run:?}");
+    assert!(run.stderr.contains("0 resources; 4 existed already"), "{run:?}");
     // What is stored can be checked, also what somebody else stored.
     let check = |secret: &str, id: &str| {
         world.run(&format!("resources --check -r {secret} -i {id} --image one/se.img -k one/host.crt"))

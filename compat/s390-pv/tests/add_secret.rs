@@ -2,7 +2,7 @@
 
 mod machine;
 
-use machine::{MACHINE, public, trusted};
+use machine::{MACHINE, public};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
@@ -284,7 +284,7 @@ fn several_machines_can_open_a_request_of_either_side() {
     let mut theirs = Theirs::new(AddSecretVersion::One, TheirSecret::Null, their_tags(), AddSecretFlags::default());
     machines.iter().for_each(|machine| theirs.add_hostkey(public(machine.private_key())));
     let theirs = theirs.encrypt(&ReqEncrCtx::random(SymKeyType::Aes256Gcm).unwrap()).unwrap();
-    let trusted: Vec<_> = machines.iter().map(trusted).collect();
+    let trusted: Vec<_> = machines.iter().map(|host| host.trusted().unwrap()).collect();
     let ours = AddSecretRequest::new(our_tags(), GuestSecret::Meta).seal(&trusted).unwrap();
     for (name, request) in [("theirs", theirs), ("ours", ours)] {
         for (index, machine) in machines.iter().enumerate() {

@@ -188,7 +188,7 @@ impl fmt::Display for NoUsableCrl {
             match failure {
                 Some(failure) if alike > 0 => write!(f, "; from {address} and {alike} more addresses: {failure}")?,
                 Some(failure) => write!(f, "; from {address}: {failure}")?,
-                None => write!(f, "; it can be had from {address}")?,
+                None => write!(f, "; it can be downloaded from {address}")?,
             }
         }
         Ok(())

@@ -193,7 +193,7 @@ impl SecretPair {
             findings.push(Finding::error(
                 place,
                 format!(
-                    "the request is for the image with tag {}, which is none of the given ones",
+                    "the request is for the image with tag {}, which is not among those given",
                     hex::encode(view.boot_tags().tag)
                 ),
                 "make it again for one of these images: the ultravisor would refuse it (0x0108)",

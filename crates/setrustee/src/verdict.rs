@@ -209,8 +209,8 @@ impl Judge<'_> {
             let among =
                 |list: &[HostKeyHash]| list.is_empty() || list.iter().any(|host_key| host_key.as_bytes() == &*hash);
             let fault = match (among(allowed), number == 0 || among(&asked)) {
-                (false, _) => "is none of the given ones",
-                (true, false) => "is none of those that the challenge was made for",
+                (false, _) => "is not among those given",
+                (true, false) => "is not among those that the challenge was made for",
                 (true, true) => continue,
             };
             let problem = format!("the host key that {what} ({}) {fault}", hex::encode(&*hash));

@@ -185,8 +185,12 @@ fn lint_finds_what_a_server_swallows() {
         good.replace(from, to)
     };
     let rows: Vec<(String, Severity, &str)> = vec![
-        (change("package policy", "package other"), Severity::Error, "expected 'package policy', it is 'other'"),
-        (change("package policy", ""), Severity::Error, "expected 'package policy', there is none"),
+        (
+            change("package policy", "package other"),
+            Severity::Error,
+            "expected 'package policy', found 'package other'",
+        ),
+        (change("package policy", ""), Severity::Error, "expected 'package policy', found none"),
         (change("trust_claims :=", "result :="), Severity::Error, "trust_claims: it is not defined"),
         (format!("{good}\ndefault allow := false\n"), Severity::Error, "'allow' has no effect"),
         (change("input.se.tag", "input[\"se.tag\"]"), Severity::Error, "write 'input.se.tag'"),
@@ -200,7 +204,7 @@ fn lint_finds_what_a_server_swallows() {
         (format!("{good}\nx if input.se.report_data\n"), Severity::Error, "one level up"),
         (format!("{good}\nx if input.se.image_hash\n"), Severity::Error, "'input.se.image_hash' does not exist"),
         (format!("{good}\nx if input.se.version == 256\n"), Severity::Warning, "constant of the verifier"),
-        (format!("{good}\nx if input.se.cuid == \"1\"\n"), Severity::Warning, "another one at each start"),
+        (format!("{good}\nx if input.se.cuid == \"1\"\n"), Severity::Warning, "differs at each start"),
         (format!("{good}\nx if input.init_data\n"), Severity::Error, "no init data"),
         (format!("{good}\nx if input.init_data_claims.y\n"), Severity::Error, "no init data"),
         (format!("{good}\nx if input.sample\n"), Severity::Warning, "anybody can be"),

@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let list = UvDevice::open(Path::new("/dev/uv"))?.list_secrets()?;
     let mut out = stdout().lock();
+    writeln!(out, "a Secure Execution guest with {} secrets", list.total)?;
     for secret in &list.secrets {
         writeln!(out, "{:>5}  {}  {}", secret.index, secret.id, secret.kind)?;
     }

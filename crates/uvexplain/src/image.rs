@@ -71,11 +71,8 @@ impl Surroundings {
         }
         let code = self.stage3a.len().saturating_sub(uvtypes::layout::end(Loader::STAGE3A_ARGUMENTS));
         if let Some(arguments) = self.stage3a.get(code..).filter(|arguments| !arguments.is_empty()) {
-            let whose = if Loader::own().has_stage3a(&self.stage3a) {
-                "that of pvtools"
-            } else {
-                "another than that of pvtools"
-            };
+            let whose =
+                if Loader::own().has_stage3a(&self.stage3a) { "that of pvtools" } else { "not that of pvtools" };
             let what = Value::Text("(program)".to_owned());
             header.note_elsewhere(STAGE3A as usize, code, "stage3a", what, &format!("boot loader, {whose}"));
             let mut walker = header.beside(arguments, STAGE3A as usize + code);

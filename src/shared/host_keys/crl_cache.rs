@@ -76,7 +76,7 @@ impl CrlCache {
         };
         let facts = file.metadata()?;
         if !facts.is_file() || facts.nlink() != 1 {
-            return Err(io::Error::other("it is no regular file of its own"));
+            return Err(io::Error::other("expected a regular file with one name"));
         }
         refuse_foreign(&facts)?;
         let mut bytes = Vec::new();

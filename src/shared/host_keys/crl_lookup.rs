@@ -206,7 +206,7 @@ impl Network {
         let left = self.end.saturating_duration_since(std::time::Instant::now());
         let Some(client) = &self.client else { return Err("not asked".to_owned()) };
         if left.is_zero() {
-            return Err(format!("not asked: {} seconds for all downloads are over", Self::TIME.as_secs()));
+            return Err(format!("not asked: the {} seconds for all downloads are over", Self::TIME.as_secs()));
         }
         if self.downloads >= Self::DOWNLOADS {
             return Err(format!("not asked: {} addresses were asked already", Self::DOWNLOADS));

@@ -103,7 +103,8 @@ fn crls(text: &mut String, certificate: &X509, issuer: Option<&Link>) {
     }
     if issuer.usable_crls().is_empty() && issuer.unusable_crls().is_empty() {
         let points = distribution_points(certificate);
-        let place = points.first().map_or_else(String::new, |point| format!(": it can be had from {}", shown(point)));
+        let place =
+            points.first().map_or_else(String::new, |point| format!(": it can be downloaded from {}", shown(point)));
         line(text, &format!("  CRL       none of this issuer was given{place}"));
     }
 }

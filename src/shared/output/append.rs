@@ -55,7 +55,7 @@ impl Append {
             Target::Locked(..) => bail!("it was written already"),
         };
         let locked = turn::lock_within_bound(file.try_clone()?);
-        let locked = locked.context("it cannot be locked: another process may keep it so")?;
+        let locked = locked.context("it cannot be locked: another process may hold the lock")?;
         let before = file.metadata()?.len();
         let written = file.write_all(&self.line).and_then(|()| file.sync_all());
         if written.is_err() && file.metadata().is_ok_and(|now| now.len() <= before + self.line.len() as u64) {

@@ -175,8 +175,9 @@ impl Outputs {
                     if let Err(old) = done.keep() {
                         let (shown, old) = (shown_path(&shown), shown_path(&old));
                         // Also for those who want to hear nothing: it may be a key.
-                        system
-                            .eprint(&format!("Note: what '{shown}' was before could not be removed: it is '{old}'\n"));
+                        system.eprint(&format!(
+                            "Note: the previous version of '{shown}' could not be removed: it is '{old}'\n"
+                        ));
                     }
                 }
                 Ok(())
@@ -285,7 +286,7 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Content>
             // It may be another one than the one that was looked at.
             match way_for(Some(Found::of(&file.metadata()?))) {
                 Way::Stream => Ok(Content::Stream { file, bytes }),
-                _ => bail!("somebody replaced it just now"),
+                _ => bail!("another process has just replaced it"),
             }
         }
         Way::New(rights) if privacy == Privacy::Secret || name.found.is_none() => {
@@ -300,7 +301,7 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Content>
             let rights = match way_for(Some(found)) {
                 Way::New(rights) => rights,
                 Way::InPlace => return Ok(Content::InPlace(there)),
-                Way::Stream | Way::Refuse(_) => bail!("somebody replaced it just now"),
+                Way::Stream | Way::Refuse(_) => bail!("another process has just replaced it"),
             };
             let may_stay = may_write_in_place(privacy, caller, name.of_folder, found);
             match NewFile::write(&name.path(), there.bytes(), rights) {
@@ -313,7 +314,7 @@ fn stage(path: &Path, bytes: &[u8], privacy: Privacy) -> anyhow::Result<Content>
 }
 
 fn cannot_make(name: &Name) -> String {
-    format!("no file can be made in the folder '{}'", name.folder.display())
+    format!("no file can be created in the folder '{}'", name.folder.display())
 }
 
 fn is_closed_folder(error: &io::Error) -> bool {

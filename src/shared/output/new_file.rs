@@ -158,7 +158,7 @@ impl Landed {
                 Old::Kept(old) => {
                     let old = old.keep().map_err(|error| error.error)?;
                     Err(io::Error::other(format!(
-                        "somebody replaced it, and what it was before is '{}'",
+                        "another process has replaced it; the previous version is '{}'",
                         old.display()
                     )))
                 }

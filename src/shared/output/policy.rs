@@ -139,7 +139,7 @@ fn file(caller: u32, folder: Folder, found: Found) -> Way {
 /// else's choice.
 pub(super) fn may_append(caller: u32, folder: Folder, found: Found) -> Result<(), &'static str> {
     if found.kind != Kind::File {
-        Err("somebody replaced it just now")
+        Err("another process has just replaced it")
     } else if found.names > 1 && !folder.is_closed(caller) {
         Err("it has several names, in a folder that others may write to")
     } else if !folder.may_follow(found.owner, caller) {

@@ -47,7 +47,7 @@ impl Folders {
             match lock_within_bound(file) {
                 Ok(locked) => self.locked.push(locked),
                 Err(Errno::EWOULDBLOCK) => system.warn(&format!(
-                    "Note: somebody keeps the folder '{}' locked: if another run writes the same outputs now, they may \
+                    "Note: another process keeps the folder '{}' locked: if another run writes the same outputs now, they may \
                      not belong together.",
                     folder.path.display()
                 )),

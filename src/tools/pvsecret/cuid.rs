@@ -145,9 +145,9 @@ mod tests {
             ("[cuid]", "neither 16 bytes"),
             ("cuid: [1]", "neither 16 bytes"),
             ("other: '0x00'", "neither 16 bytes"),
-            ("cuid: '0x0011'", "there are 4"),
+            ("cuid: '0x0011'", "found 4"),
             ("cuid: '00112233445566778899aabbccddeeff'", "does not start with '0x'"),
-            ("cuid: '0xx0112233445566778899aabbccddeeff'", "'x' is none"),
+            ("cuid: '0xx0112233445566778899aabbccddeeff'", "found 'x'"),
             ("{", "neither 16 bytes"),
             (&too_deep, "neither 16 bytes"),
         ];

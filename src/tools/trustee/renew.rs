@@ -77,7 +77,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<Outcome, Fail
     let fits = |key: &TrustedHostKey| new.parsed.host_key_hashes().any(|hash| hash == key.hash());
     if !host_keys.iter().any(fits) {
         let image = shown_path(&new.path);
-        return Err(anyhow!("'{image}' has a key slot for none of the host keys: it would start nowhere").into());
+        return Err(anyhow!("'{image}' has a key slot for none of the host keys: no machine could start it").into());
     }
     let pairs = args.pairs(&known, &new, &host_keys, system)?;
     let mut server = args.server.is_given().then(|| args.server.connect(system)).transpose()?;

@@ -42,7 +42,7 @@ impl FolderLock {
         match lock_at_once(file) {
             Ok(lock) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
             Err((_, Errno::EWOULDBLOCK)) => {
-                bail!("Cannot replace '{}': another run is at it; wait for its end", shown_path(folder))
+                bail!("Cannot replace '{}': another run is replacing it: wait until it has ended", shown_path(folder))
             }
             Err((_, errno)) => Err(errno).with_context(cannot),
         }

@@ -177,7 +177,7 @@ pub(super) fn write(
         new += 1;
     }
     outputs.publish(system)?;
-    system.status(&format!("Successfully wrote {new} resources; {same} were there already"));
+    system.status(&format!("Successfully wrote {new} resources; {same} existed already"));
     Ok(())
 }
 

@@ -193,7 +193,7 @@ fn one_run_at_a_time() {
     scene.restore();
     let file = fs::File::open(scene.world.scratch.join("v")).unwrap();
     let lock = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap();
-    scene.run().refuses(1, &["another run is at it"]);
+    scene.run().refuses(1, &["another run is replacing it"]);
     assert!(!scene.is_new("locked"));
     drop(lock);
     scene.is_mended("unlocked");

@@ -175,6 +175,6 @@ pub(crate) const ROWS: &[Row] = &[
         |p| p.host_key.distribution_points = vec![vec!["http://crl.example/ibm.crl".to_owned()]],
         |_, _, f| drop(f.crls.pop()),
         "NoCrl",
-        "it can be had from http://crl.example/ibm.crl",
+        "it can be downloaded from http://crl.example/ibm.crl",
     ),
 ];

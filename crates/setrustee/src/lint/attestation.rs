@@ -95,7 +95,7 @@ fn judge_path(path: &Path) -> Option<Finding> {
             Some(Finding::warning(place, problem, "leave it out"))
         }
         ("se", Some("cuid")) => {
-            let problem = "'input.se.cuid' is another one at each start of a guest";
+            let problem = "'input.se.cuid' differs at each start of a guest";
             Some(Finding::warning(place, problem, "leave it out, unless one boot alone is meant"))
         }
         ("se", Some(claim)) if !CLAIMS.contains(&claim) => {

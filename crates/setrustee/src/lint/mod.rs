@@ -37,7 +37,7 @@ pub fn lint(policy: &str, kind: Kind) -> Vec<Finding> {
     match text.package() {
         Some(name) if name == "policy" => {}
         found => {
-            let found = found.map_or_else(|| "there is none".to_owned(), |name| format!("it is '{name}'"));
+            let found = found.map_or_else(|| "found none".to_owned(), |name| format!("found 'package {name}'"));
             findings.push((
                 0,
                 Finding::error(
