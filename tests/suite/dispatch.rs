@@ -119,7 +119,7 @@ fn links_are_made_all_or_none_and_replace_nothing() {
         if obstacle == "folder" { fs::remove_dir(&path).unwrap() } else { fs::remove_file(&path).unwrap() }
     }
     let run = install("bin").succeeds();
-    assert!(run.stderr.contains(&format!("made {} links in 'bin'; 0 were there", all.len())), "{run:?}");
+    assert!(run.stderr.contains(&format!("made {} links in 'bin'; 0 existed", all.len())), "{run:?}");
     assert_eq!(links(), all);
     assert!(all.contains(&"lszcrypt") && !all.contains(&"trustee"));
     let target = fs::read_link(scratch.join("bin/pvinfo")).unwrap();
@@ -128,7 +128,7 @@ fn links_are_made_all_or_none_and_replace_nothing() {
     assert!(help.succeeds().stdout().contains("Usage: pvinfo"));
     fs::remove_file(scratch.join("bin/pvinfo")).unwrap();
     let run = install("bin").succeeds();
-    assert!(run.stderr.contains(&format!("made 1 links in 'bin'; {} were there", all.len() - 1)), "{run:?}");
+    assert!(run.stderr.contains(&format!("made 1 links in 'bin'; {} existed", all.len() - 1)), "{run:?}");
     install("nowhere").refuses(1, &["Cannot make links in 'nowhere'"]);
     assert_eq!(scratch.run("pvtools", &["--install-links"]).status, 1);
 }
