@@ -38,7 +38,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     story.step(
         "pvsecret create -k machine/root-ca.crt --no-verify --hdr se.hdr -o wrong.req meta",
         1,
-        "a host key is EC P-521",
+        "expected an EC P-521",
     )?;
 
     story.heading("What the machine's firmware finds in the request, with the private host key")?;
