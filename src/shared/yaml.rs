@@ -2,7 +2,8 @@
 //!
 //! A library that writes any value as YAML is a tenth of a guest's program, and all of this is a handful of keys.
 
-use saphyr_parser::{Event, Parser, ScanError};
+use anyhow::ensure;
+use saphyr_parser::{Event, Parser};
 use std::borrow::Cow;
 
 /// `text` as a value: itself, or between single quotes where YAML would see something else in it. For lines of printable
@@ -29,11 +30,13 @@ pub(crate) struct Tagged {
 }
 
 impl Tagged {
-    /// Reads the mapping that `text` has to be; anything else has neither tag nor entries.
-    pub(crate) fn read(text: &str) -> Result<Self, ScanError> {
+    /// Reads the mapping that `text` has to be; anything else has neither tag nor entries. A second document, or a key that
+    /// stands there twice, is an error: readers would not agree on what counts.
+    pub(crate) fn read(text: &str) -> anyhow::Result<Self> {
         let mut read = Self::default();
         // Of the nodes in the mapping itself, keys and values by turns.
         let (mut nodes, mut depth, mut in_mapping) = (Vec::new(), 0_usize, false);
+        let mut documents = 0;
         for event in Parser::new_from_str(text) {
             let event = event?.0;
             if depth == 1 && in_mapping {
@@ -44,6 +47,10 @@ impl Tagged {
                 }
             }
             match event {
+                Event::DocumentStart(_) => {
+                    documents += 1;
+                    ensure!(documents == 1, "expected one document, found another behind it");
+                }
                 Event::MappingStart(_, tag) if depth == 0 => {
                     (nodes, depth, in_mapping) = (Vec::new(), 1, true);
                     read.tag = tag.map(|tag| tag.suffix.clone()).unwrap_or_default();
@@ -54,6 +61,10 @@ impl Tagged {
                 _ => {}
             }
         }
+        let mut keys: Vec<_> = nodes.iter().step_by(2).flatten().collect();
+        keys.sort_unstable();
+        let twice = keys.windows(2).find(|pair| pair[0] == pair[1]);
+        ensure!(twice.is_none(), "expected each key once, found '{}' twice", twice.map_or("", |pair| pair[0].as_str()));
         let pairs = nodes.chunks_exact_mut(2).filter_map(|pair| Some((pair[0].take()?, pair[1].take()?)));
         read.entries = pairs.collect();
         Ok(read)
@@ -132,5 +143,11 @@ mod tests {
             }
         }
         assert!(Tagged::read("!A [").is_err());
+        for (text, expected) in
+            [("!A\nid: 1\nid: 2\n", "'id' twice"), ("!A {id: 1}\n---\n!A {id: 2}\n", "one document")]
+        {
+            let error = Tagged::read(text).err().unwrap().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
     }
 }
