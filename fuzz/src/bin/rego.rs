@@ -1,8 +1,10 @@
 //! Policies, as the lint reads them.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use setrustee::lint::{Kind, kind, lint};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let Ok(policy) = std::str::from_utf8(bytes) else { return };
     let _ = kind(policy);
     for kind in [Kind::Attestation, Kind::Resource] {
@@ -13,3 +15,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         }
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

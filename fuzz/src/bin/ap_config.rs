@@ -1,8 +1,10 @@
 //! Configuration files of pvapconfig.
+#![no_main]
 
 use apbus::config::{MAX_SIZE, parse};
+use libfuzzer_sys::fuzz_target;
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     assert!(bytes.len() <= MAX_SIZE);
     match parse(bytes) {
         // What can be used can be read as text.
@@ -23,3 +25,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         }
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

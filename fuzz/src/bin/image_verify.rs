@@ -1,8 +1,10 @@
 //! `pvimg verify`, extraction and the explaining walker on images that somebody changed. The input is a list of changes to a good
 //! image: what 1 byte, where 4 bytes, how many bytes 1, and so many bytes. Whatever is changed must be seen, but for the code of
 //! the loader, which is then not known.
+#![no_main]
 
 use hostkey::HostKeyDocument;
+use libfuzzer_sys::fuzz_target;
 use openssl::hash::MessageDigest;
 use openssl::x509::X509;
 use pvsim::HostKey;
@@ -95,7 +97,7 @@ fn judge(bytes: &[u8]) -> Result<LoaderFinding, Error> {
     Ok(found.loader)
 }
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let image = changed(bytes);
     if let Ok(report) = uvexplain::explain(&mut Cursor::new(&image), &[]) {
         for field in &report.fields {
@@ -120,3 +122,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         pvsim::unpack::unpack(&image, &GOOD.host).expect("what is verified starts");
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

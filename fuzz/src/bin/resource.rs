@@ -1,11 +1,11 @@
 //! Names of resources, patterns of master keys, identities of secrets, stored pairs, environment files.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use setrustee::verifier::check_environment;
-use setrustee::{
-    Error, MAX_RESOURCE, RequestContext, ResourcePath, SecretIdentity, SecretPair, mkvp, parse_secret_id,
-};
+use setrustee::{Error, MAX_RESOURCE, RequestContext, ResourcePath, SecretIdentity, SecretPair, mkvp, parse_secret_id};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     // A pair is split where the first byte says, in steps of eight bytes.
     if let Some((place, rest)) = bytes.split_first() {
         let (secret, id) = rest.split_at(rest.len().min(usize::from(*place) * 8));
@@ -33,3 +33,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         assert!(!finding.to_string().contains(char::is_control));
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

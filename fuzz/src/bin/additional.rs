@@ -1,9 +1,11 @@
 //! Additional data of an attestation, for every combination of flags.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use uvrequest::attest::AdditionalData;
 use uvtypes::attestation::{AttestationFlags, PARTS};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let [choice, bytes @ ..] = bytes else { return };
     let chosen = PARTS.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
     let flags = chosen.fold(AttestationFlags::default(), |flags, (_, part)| flags.with(part.flag.into()));
@@ -12,3 +14,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         Err(_) => assert!(bytes.len() < AdditionalData::size(flags)),
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

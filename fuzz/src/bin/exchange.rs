@@ -1,8 +1,10 @@
 //! The attestation exchange file, with the request and the response in it.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use uvrequest::attest::{AdditionalData, Arpk, Exchange, verify};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let Ok(exchange) = Exchange::parse(bytes) else { return };
     let again = Exchange::parse(&exchange.to_bytes()).expect("what is written can be read");
     assert_eq!(again.request(), exchange.request());
@@ -19,3 +21,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         verify(&exchange, &arpk, &tags).expect_err("nobody without the key made a request that opens");
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

@@ -1,9 +1,11 @@
 //! The components of an image: the input is a list of them, 24 bytes each, in an IPIB around which all is right; its first byte
 //! says how often the list is repeated.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use seimage::{Ipib, IpibComponent, PAGE_SIZE};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let [times, bytes @ ..] = bytes else { return };
     let word = |bytes: &[u8], at: usize| bytes[at..at + 8].try_into().map(u64::from_be_bytes).expect("8 bytes");
     let list: Vec<_> = bytes
@@ -23,3 +25,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
             && (0..count).all(follows);
     assert_eq!(Ipib::parse(&ipib.to_bytes()).is_ok(), sound, "{:?}", ipib.components);
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

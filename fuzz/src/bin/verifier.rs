@@ -1,5 +1,7 @@
 //! A folder of the verifier with any file in any of its places.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use setrustee::verifier::{
     CERTIFICATES, CRLS, Entry, EntryKind, Folder, HEADER, HOST_KEY_DOCUMENTS, ROOT_CA, RSA_PRIVATE, RSA_PUBLIC, check,
 };
@@ -7,7 +9,7 @@ use setrustee::verifier::{
 /// From November 2026, when the seeds were valid.
 const NOW: i64 = 1_795_000_000;
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let [place, bytes @ ..] = bytes else { return };
     let hkd = format!("{HOST_KEY_DOCUMENTS}/a");
     let (certificate, crl) = (format!("{CERTIFICATES}/a"), format!("{CRLS}/a"));
@@ -33,3 +35,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         assert!(!finding.to_string().contains(char::is_control));
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

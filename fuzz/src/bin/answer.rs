@@ -1,5 +1,7 @@
 //! A server's answer to an upload: bytes on a real connection, read by the product's own client.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,7 +36,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     Server { port, answers: Mutex::new(answers) }
 });
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let server = &*SERVER;
     server.answers.lock().expect("one thread").send(bytes.to_vec()).expect("it never ends");
@@ -44,3 +46,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     assert!(!said.is_empty() && said.len() < 10_000, "{said}");
     assert!(!said.contains(char::is_control), "{said:?}");
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

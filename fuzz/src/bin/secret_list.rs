@@ -1,8 +1,10 @@
 //! The list of secrets, as the driver wrote it.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use uvtypes::{SecretId, SecretList};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let Ok(list) = SecretList::parse(bytes) else { return };
     assert!(bytes.starts_with(list.as_bytes()));
     assert_eq!(list.as_bytes().len(), 16 + 48 * list.secrets.len());
@@ -15,3 +17,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     assert_eq!(SecretList::parse(list.as_bytes()).unwrap(), list, "what follows a list does not matter");
     SecretList::parse(&list.as_bytes()[..list.as_bytes().len() - 1]).expect_err("a list that is cut");
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

@@ -1,8 +1,10 @@
 //! The walker that explains every kind of file.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use uvexplain::{Error, explain_bytes};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let report = match explain_bytes(bytes, &[]) {
         Ok(report) => report,
         Err(Error::Broken { report, .. }) => *report,
@@ -15,3 +17,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         let _ = field.value.to_string();
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

@@ -1,8 +1,10 @@
 //! Files with certificates and CRLs, PEM or DER, and the host-key document in them.
+#![no_main]
 
 use hostkey::{CertificateFile, HostKeyDocument};
+use libfuzzer_sys::fuzz_target;
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let Ok(file) = CertificateFile::parse(bytes) else {
         HostKeyDocument::parse(bytes).expect_err("no certificate without its file");
         return;
@@ -15,3 +17,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         let _ = hostkey::show_name(certificate.subject_name());
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

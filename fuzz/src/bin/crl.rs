@@ -1,6 +1,8 @@
 //! CRLs of a real issuer's key and name with anything in them, judged by the verifier.
+#![no_main]
 
 use hostkey::{CertificateFile, Evidence, Roots, Sourced, Verifier};
+use libfuzzer_sys::fuzz_target;
 use openssl::x509::X509;
 use pvsim::pki::{Keys, Pki, Plan};
 use std::sync::LazyLock;
@@ -14,7 +16,7 @@ fn source(item: &X509) -> Sourced<X509> {
     Sourced { origin: String::new(), item: item.clone() }
 }
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let Ok(file) = CertificateFile::parse(bytes) else { return };
     if file.crls.is_empty() {
         return;
@@ -26,3 +28,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     };
     assert!(Verifier::new(&evidence, NOW).is_err(), "nobody else can sign CRLs of this chain");
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

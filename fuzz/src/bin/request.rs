@@ -1,9 +1,11 @@
 //! The add-secret request, as the product and as the simulated firmware read it.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use pvsim::open::AddSecretRequest as Firmware;
 use uvrequest::secret::AddSecretRequestView;
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let view = AddSecretRequestView::parse(bytes);
     let firmware = Firmware::parse(bytes);
     let Ok(view) = view else { return };
@@ -12,3 +14,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     assert_eq!(view.tag(), bytes[bytes.len() - 16..]);
     let _ = view.verify_user_data(None);
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

@@ -1,8 +1,10 @@
 //! Tokens of administrators, and the PEM files of keys.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use setrustee::{AdminKey, MeasurementKeyPair, PublicHalf, Token};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         if let Ok(token) = Token::parse(text) {
             // It becomes a header of a request, which must not become two.
@@ -19,3 +21,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         let _ = pair.belongs_to(&public);
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

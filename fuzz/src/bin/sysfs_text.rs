@@ -1,9 +1,11 @@
 //! Texts of the AP bus's attributes.
+#![no_main]
 
 use apbus::text::{association, card_type, current_wrapping_key, functions};
 use apbus::{Apqn, MasterKey, State};
+use libfuzzer_sys::fuzz_target;
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for line in text.lines() {
         if let Some((mode, generation)) = card_type(line) {
@@ -23,3 +25,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         assert!(text.to_lowercase().contains(&mkvp.to_string()));
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

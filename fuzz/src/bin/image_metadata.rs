@@ -1,10 +1,12 @@
 //! The metadata of an image, in a file of any size up to 2^64 - 1, with a header and whatever else at any place. The input: size
 //! of the file 8 bytes, metadata 28, IPIB up to its own end, header the rest.
+#![no_main]
 
-use crate::sparse::Sparse;
+use libfuzzer_sys::fuzz_target;
+use pvtools_fuzz::Sparse;
 use seimage::{Image, Metadata, SHORT_PSW, STAGE3A, verify};
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let Some((size, bytes)) = bytes.split_first_chunk::<8>() else { return };
     let Some((block, rest)) = bytes.split_at_checked(Metadata::SIZE) else { return };
     let parsed = Metadata::parse(block);
@@ -38,3 +40,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         assert!(file.read < 2 * size + (80 << 10), "{} bytes of {size} were read", file.read);
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

@@ -1,11 +1,13 @@
 //! What guest and key broker exchange: challenge, runtime data, evidence.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use setrustee::{Challenge, Claims, Evidence, Expectations, MeasurementKeyPair, RuntimeData, verify};
 use std::sync::LazyLock;
 
 static RSA: LazyLock<MeasurementKeyPair> = LazyLock::new(|| MeasurementKeyPair::of_bits(2048).expect("a fresh pair"));
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     if let Ok(challenge) = Challenge::parse(bytes) {
         assert_eq!(Challenge::parse(challenge.to_json().as_bytes()).expect("what is written can be read"), challenge);
         assert!(!challenge.host_keys().expect("looked at when it was read").is_empty());
@@ -28,3 +30,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let verdict = verify(&evidence, &RSA, &expected).expect("a verdict");
     assert!(!verdict.is_verified(), "{verdict:?}");
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));

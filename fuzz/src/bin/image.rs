@@ -1,10 +1,12 @@
 //! Finding the header in an image. The input is pages of 32 bytes, blown up to 4 KiB each, so that the
 //! fuzzer reaches the pages that matter.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use sehdr::{PAGE_SIZE, Search, locate};
 use std::io::Cursor;
 
-pub(crate) fn fuzz(bytes: &[u8]) {
+fn fuzz(bytes: &[u8]) {
     let [skip, count, bytes @ ..] = bytes else { return };
     let mut image = Vec::new();
     for start in bytes.chunks(32).take(64) {
@@ -19,3 +21,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         }
     }
 }
+
+fuzz_target!(|bytes: &[u8]| fuzz(bytes));
