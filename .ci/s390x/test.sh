@@ -23,14 +23,15 @@ case ${1:-} in
     '') set -- -- --skip as_recorded --skip every_situation_has --skip every_fault --skip every_combination --skip memory:: --skip side_by_side:: ;;
     *) chosen=1 ;;
 esac
-whole='--lib --bins --tests' pvsims='--lib --bins --test cli --test open'
-[ "$option" != --libraries ] || whole='--lib --exclude pvtools' pvsims=--lib
+whole='--lib --bins --tests --exclude pvsim' pvsims='--lib --bins --test cli --test open'
+# Of pvsim as of the others: one build for all.
+[ "$option" != --libraries ] || whole='--lib --exclude pvtools' pvsims=
 "$here/setup.sh"
 # Without binfmt_misc, programs cannot start each other.
 (PVTOOLS_CI=$here/.. && . "$here/setup.sh" && register_emulator) || {
     . "$here/../fetch.sh"
     left_out "${PVTOOLS_STEP:-s390x}: whole-program tests: this machine allows no binfmt_misc"
-    whole='--lib --exclude pvtools' pvsims=--lib
+    whole='--lib --exclude pvtools' pvsims=
 }
 # With --all: thousands of processes, of which a sample shows what can differ there.
 export PVTOOLS_FAULT_STEP="${PVTOOLS_FAULT_STEP:-11}"
@@ -40,9 +41,9 @@ if [ -z "${PVTOOLS_S390X_BUILT:-}" ] && [ "$option" != --libraries ]; then
     "$here/cargo.sh" build --workspace --locked
 fi
 # shellcheck disable=SC2086 # several words
-of_the_others() { "$here/cargo.sh" test --locked --workspace --exclude pvsim --exclude pvsim-preload --exclude pvsim-faults $whole "$@"; }
+of_the_others() { "$here/cargo.sh" test --locked --workspace --exclude pvsim-preload --exclude pvsim-faults $whole "$@"; }
 # shellcheck disable=SC2086 # several words
-of_pvsim() { "$here/cargo.sh" test --locked --package pvsim $pvsims "$@"; }
+of_pvsim() { [ -z "$pvsims" ] || "$here/cargo.sh" test --locked --package pvsim $pvsims "$@"; }
 # What is limited is the time of the tests, not that of the compiler.
 if [ -n "${PVTOOLS_S390X_SECONDS:-}" ] && [ -z "$chosen" ]; then
     of_the_others --no-run

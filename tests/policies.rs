@@ -1,4 +1,5 @@
-//! Policies, evaluated by the engine that Trustee uses, and linted.
+//! Policies, evaluated by the engine that Trustee uses, and linted. Not a test of `setrustee`, whose tests are built for
+//! s390x too, and the engine is large.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
