@@ -60,7 +60,7 @@ done
 
 export CARGO_PROFILE_DEV_OPT_LEVEL="${CARGO_PROFILE_DEV_OPT_LEVEL:-1}"
 "$PVTOOLS_CI/s390x/cargo.sh" build --locked -p pvtools -p pvsim-init --bins
-guest=$(CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PVTOOLS_CI/../target/s390x}" \
+guest=$(PATH="$S390X_LLD:$PATH" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PVTOOLS_CI/../target/s390x}" \
     "$PVTOOLS_CI/../packaging/guest.sh" s390x-unknown-linux-gnu "$PVTOOLS_CI/s390x/cargo.sh")
 # From here on with the host's own compiler, and as its tests are built.
 unset RUSTC RUSTDOC CARGO_PROFILE_DEV_OPT_LEVEL

@@ -7,6 +7,7 @@
 #   RUST_1_85      cargo and rustc with the standard library of s390x
 #   S390X_ROOT     the s390x root folder
 #   S390X_QEMU     the emulator
+#   S390X_LLD      a folder with ld.lld, which links smaller programs than ld
 #   CARGO_*, CC_*  what cargo and the build scripts of crates read
 #
 # Programs built with these settings name the loader and the libraries by their path in S390X_ROOT, so
@@ -53,6 +54,18 @@ END
     chmod 755 "$tools/bin/$name.new"
     mv "$tools/bin/$name.new" "$tools/bin/s390x-linux-gnu-$name"
 done
+
+unpack "$PVTOOLS_CACHE/s390x-lld" lld-19:amd64
+S390X_LLD=$PVTOOLS_CACHE/s390x-lld/bin
+mkdir -p "$S390X_LLD"
+# With the compiler's LLVM. A cross gcc looks for it by its own prefix.
+cat > "$S390X_LLD/ld.lld.new" << END
+#!/bin/sh
+LD_LIBRARY_PATH=$RUST_1_85/usr/lib/x86_64-linux-gnu exec $PVTOOLS_CACHE/s390x-lld/usr/lib/llvm-19/bin/ld.lld "\$@"
+END
+chmod 755 "$S390X_LLD/ld.lld.new"
+mv "$S390X_LLD/ld.lld.new" "$S390X_LLD/ld.lld"
+ln -sfn ld.lld "$S390X_LLD/s390x-linux-gnu-ld.lld"
 
 libraries=$S390X_ROOT/usr/lib/s390x-linux-gnu
 export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER="$tools/bin/s390x-linux-gnu-gcc"
