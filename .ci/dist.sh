@@ -1,6 +1,6 @@
 #!/bin/sh
-# dist.sh: everything a distribution touches: deb and rpm packages, the deb's life in a clean Debian 12, a guest's initial
-# ramdisks, and a build without a network. Needs root (chroot, network namespace; what is missing is installed).
+# dist.sh: everything a distribution touches: deb and rpm packages, the deb's life in a clean Debian 12 and beside
+# Debian's s390-tools, a guest's initial ramdisks, and a build without a network. Needs root (chroot, network namespace; what is missing is installed).
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/fetch.sh
@@ -26,6 +26,17 @@ life() (
     packaging/deb/test.sh "$out/deb"
 )
 part life
+beside() (
+    . .ci/debs.sh
+    . .ci/clean-debian.sh
+    export PVTOOLS_CLEAN_DEBIAN="$CLEAN_DEBIAN"
+    for suite in bookworm trixie; do
+        mkdir "$out/$suite"
+        download "$out/$suite" s390x s390-tools
+    done
+    packaging/deb/beside.sh "$out/deb" "$out"/bookworm/*.deb "$out"/trixie/*.deb
+)
+part beside
 ramdisks() (
     . .ci/debs.sh
     . .ci/clean-debian.sh

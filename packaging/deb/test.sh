@@ -1,7 +1,7 @@
 #!/bin/sh
 # test.sh FOLDER: checks the packages that build.sh made in FOLDER with lintian, then installs, runs and removes
 # them in a fresh Debian 12, a copy of $PVTOOLS_CLEAN_DEBIAN or made by debootstrap, beside a stand-in for s390-tools
-# (Debian builds the real one for s390x alone). Needs root and the packages lintian and debootstrap.
+# that has all our names and runs (Debian's own, for s390x alone, has two of them: beside.sh). Needs root and the packages lintian and debootstrap.
 set -eu
 [ $# = 1 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 1; }
 debs=$(cd "$1" && pwd -P)
@@ -28,7 +28,7 @@ Architecture: all
 Maintainer: Nobody <nobody@example.org>
 Description: stand-in for s390-tools
 END
-# Debian's has lszcrypt and chzcrypt in /usr/sbin (file list of 2.35.0-1); other distributions' also the others.
+# Debian 13's has lszcrypt and chzcrypt in /usr/sbin; other distributions' also the others.
 for tool in pvsecret pvattest pvextract-hdr pvinfo pvimg pvapconfig pvverify genprotimg; do
     printf '#!/bin/sh\necho stand-in\n' > "$stand_in/usr/bin/$tool"
     echo stand-in | gzip -n > "$stand_in/usr/share/man/man1/$tool.1.gz"
