@@ -148,12 +148,19 @@ pub fn run(args: &[OsString], system: &mut System) -> ExitCode {
 
 /// `pvtools` itself.
 fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> {
-    let Some(first) = args.get(1) else {
+    let words = args.get(1..).unwrap_or_default();
+    let [first, rest @ ..] = words else {
         system.eprint(&usage());
         return Ok(Outcome::Failed);
     };
     if let Some(applet) = Applet::named(first) {
-        return (applet.run)(&args[1..], system);
+        return (applet.run)(words, system);
+    }
+    if let (Some("help"), [tool, ..]) = (first.to_str(), rest) {
+        // `help TOOL WORD...` is `TOOL WORD... --help`.
+        let applet = Applet::named(tool).ok_or_else(|| unknown(tool))?;
+        let words = rest.iter().cloned().chain([OsString::from("--help")]);
+        return (applet.run)(&words.collect::<Vec<_>>(), system);
     }
     match first.to_str() {
         Some("--list") => {
@@ -176,14 +183,6 @@ fn umbrella(args: &[OsString], system: &mut System) -> Result<Outcome, Failure> 
             system.print(&format!("pvtools {}\n", env!("CARGO_PKG_VERSION")))?;
             Ok(Outcome::Done)
         }
-        Some("help") if args.len() > 2 => match Applet::named(&args[2]) {
-            // `help TOOL WORD...` is `TOOL WORD... --help`.
-            Some(applet) => {
-                let words = args[2..].iter().cloned().chain([OsString::from("--help")]);
-                (applet.run)(&words.collect::<Vec<_>>(), system)
-            }
-            None => Err(unknown(&args[2])),
-        },
         Some("--help" | "-h" | "help") => {
             system.print(&usage())?;
             Ok(Outcome::Done)

@@ -1,4 +1,15 @@
 #![forbid(unsafe_code)]
+// What others wrote is taken apart here: nothing that can panic or cut a number off, without a reason beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 #![cfg_attr(
     not(feature = "workstation"),
     expect(dead_code, reason = "shared code that only a workstation's tools call")
@@ -34,5 +45,21 @@ pub use shared::system::{System, UvOpener, forbid_core_dumps};
 /// What the fuzzer calls, and nobody else.
 #[cfg(fuzzing)]
 pub mod fuzzing {
+    use crate::System;
+    use crate::shared::output::{Outputs, Privacy, same_target};
     pub use crate::tools::trustee::answer_to_upload;
+    use std::path::PathBuf;
+
+    /// Makes outputs as a command does: paths, what goes there, and whether it is a secret.
+    pub fn make_outputs(outputs: &[(PathBuf, &[u8], bool)], system: &mut System) -> Result<(), String> {
+        let mut staged = Outputs::default();
+        for (number, (path, bytes, is_secret)) in outputs.iter().enumerate() {
+            if outputs.iter().skip(number + 1).any(|(other, ..)| same_target(path, other)) {
+                return Err("two outputs are one".to_owned());
+            }
+            let privacy = if *is_secret { Privacy::Secret } else { Privacy::Public };
+            staged.add(path, bytes, privacy, "it").map_err(|error| format!("{error:#}"))?;
+        }
+        staged.publish(system).map_err(|error| format!("{error:#}"))
+    }
 }

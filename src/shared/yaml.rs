@@ -2,7 +2,7 @@
 //!
 //! A library that writes any value as YAML is a tenth of a guest's program, and all of this is a handful of keys.
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use saphyr_parser::{Event, Parser};
 use std::borrow::Cow;
 
@@ -63,10 +63,13 @@ impl Tagged {
         }
         let mut keys: Vec<_> = nodes.iter().step_by(2).flatten().collect();
         keys.sort_unstable();
-        let twice = keys.windows(2).find(|pair| pair[0] == pair[1]);
-        ensure!(twice.is_none(), "expected each key once, found '{}' twice", twice.map_or("", |pair| pair[0].as_str()));
-        let pairs = nodes.chunks_exact_mut(2).filter_map(|pair| Some((pair[0].take()?, pair[1].take()?)));
-        read.entries = pairs.collect();
+        if let Some((key, _)) = keys.iter().zip(keys.iter().skip(1)).find(|(key, next)| key == next) {
+            bail!("expected each key once, found '{key}' twice");
+        }
+        let mut nodes = nodes.into_iter();
+        while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
+            read.entries.extend(key.zip(value));
+        }
         Ok(read)
     }
 

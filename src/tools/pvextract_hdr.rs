@@ -57,7 +57,7 @@ fn extract(args: &Arguments, system: &mut System) -> Result<(), Failure> {
     };
     output::refuse_overwriting(&args.output, &[&args.image])?;
     let found = locate(&args.image, search, system)?;
-    let to_stdout = output::is_stdout(&args.output);
+    let to_stdout = output::is_stdout(&args.output, Privacy::Public);
     let tell = |system: &mut System, line: &str| {
         if to_stdout {
             system.warn(line);
@@ -91,11 +91,9 @@ fn describe(result: Result<sehdr::Found, sehdr::Error>, name: &str) -> anyhow::R
 
 /// A number as the shell's arithmetic reads it.
 fn page_count(text: &str) -> Result<u64, String> {
-    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
-        None => (text, 10),
-    };
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).map(|digits| (digits, 16));
+    let octal = || text.strip_prefix('0').filter(|digits| !digits.is_empty()).map(|digits| (digits, 8));
+    let (digits, radix) = hexadecimal.or_else(octal).unwrap_or((text, 10));
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
         return Err("expected a number of pages: decimal, 0x-hexadecimal or 0-octal".to_owned());
     }

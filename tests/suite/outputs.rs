@@ -365,3 +365,12 @@ fn an_open_file_is_appended_to() {
     assert!(status.success());
     assert_eq!(scratch.read("log"), [b"before\n".as_slice(), &scratch.read("se.hdr")].concat());
 }
+
+#[test]
+fn a_link_to_standard_output_gets_bytes_and_no_talk() {
+    let scratch = open_to_all();
+    symlink("/dev/stdout", scratch.join("link")).unwrap();
+    let run = Run::of(&mut command(&scratch, nix::unistd::Uid::effective().as_raw(), "pvextract-hdr -o link img"), b"");
+    assert_eq!((run.status, run.stdout), (0, scratch.read("se.hdr")), "{}", run.stderr);
+    assert!(run.stderr.contains("SE header written to"), "{}", run.stderr);
+}

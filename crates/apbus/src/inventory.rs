@@ -146,7 +146,7 @@ impl Bus {
             }
         }
         // The card tells its number only through a bound queue, and then for all of them.
-        let queues = &mut inventory.queues[first..];
+        let queues = inventory.queues.get_mut(first..).unwrap_or_default();
         if mode == Mode::Ep11 && queues.iter().any(|queue| queue.state.is_bound()) {
             let serialnr = self.serial_number(card).unwrap_or_else(|error| {
                 inventory.notes.push(Note::NoSerialNumber(card, error));

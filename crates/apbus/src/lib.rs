@@ -2,6 +2,17 @@
 //!
 //! What is there: [`Queue`]. What is wanted: [`Entry`], from the configuration file of pvapconfig ([`config`]).
 #![forbid(unsafe_code)]
+// What others wrote is taken apart here: nothing that can panic or cut a number off, without a reason beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 
 /// The queues that a Secure Execution guest can have bound at a time (*Introducing IBM Secure Execution for Linux*,
 /// SC34-7721).

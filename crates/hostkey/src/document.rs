@@ -102,12 +102,15 @@ impl TrustedHostKey {
 /// # Errors
 /// When OpenSSL refuses.
 pub fn coordinates<T: HasPublic>(key: &EcKeyRef<T>) -> Result<[u8; 2 * COORDINATE_SIZE], ErrorStack> {
+    /// [`COORDINATE_SIZE`] as OpenSSL takes it.
+    const SIZE: i32 = 80;
+    const _: () = assert!(SIZE.unsigned_abs() as usize == COORDINATE_SIZE);
     let (mut x, mut y) = (BigNum::new()?, BigNum::new()?);
     key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut *BigNumContext::new()?)?;
     let mut coordinates = [0; 2 * COORDINATE_SIZE];
     let (left, right) = coordinates.split_at_mut(COORDINATE_SIZE);
-    left.copy_from_slice(&x.to_vec_padded(COORDINATE_SIZE as i32)?);
-    right.copy_from_slice(&y.to_vec_padded(COORDINATE_SIZE as i32)?);
+    left.copy_from_slice(&x.to_vec_padded(SIZE)?);
+    right.copy_from_slice(&y.to_vec_padded(SIZE)?);
     Ok(coordinates)
 }
 

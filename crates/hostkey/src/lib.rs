@@ -1,4 +1,15 @@
 #![forbid(unsafe_code)]
+// What others wrote is taken apart here: nothing that can panic or cut a number off, without a reason beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 //! May this host-key document be used?
 //!
 //! A host-key document (HKD) is an X.509 certificate with the EC P-521 public key of an IBM Z machine, signed

@@ -1,4 +1,15 @@
 #![forbid(unsafe_code)]
+// What others wrote is taken apart here: nothing that can panic or cut a number off, without a reason beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 //! The Secure Execution header (SE header): find it in a boot image, parse it, give its boot tags.
 //!
 //! The header stands in front of an encrypted boot image. It carries the image's keys, encrypted for the

@@ -1,6 +1,6 @@
 //! The IPIB: what the loader hands to the firmware.
 
-use crate::page::PAGE_SIZE;
+use crate::page::{PAGE, PAGE_SIZE};
 use crate::{Error, error::Field};
 use uvtypes::Reader;
 use uvtypes::layout::{self, FieldKind};
@@ -79,7 +79,7 @@ impl Ipib {
     ];
 
     /// The machine keeps an IPIB on one page.
-    pub const MAX_SIZE: usize = PAGE_SIZE as usize;
+    pub const MAX_SIZE: usize = PAGE;
     /// So many components fit.
     pub const MAX_COMPONENTS: usize = (Self::MAX_SIZE - FIXED) / PER_COMPONENT;
 

@@ -1,4 +1,15 @@
 #![forbid(unsafe_code)]
+// What others wrote is taken apart here: nothing that can panic or cut a number off, without a reason beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 //! Boot images for Secure Execution (SE images): made, read, checked, taken apart.
 //!
 //! Byte n of the file lies at absolute address n when the guest starts. Everything begins on a page of 4 KiB, and gaps

@@ -6,8 +6,8 @@ use openssl::error::ErrorStack;
 use uvtypes::SecretBox;
 
 /// Everything in an image is counted in pages of so many bytes.
-pub const PAGE_SIZE: u64 = 4096;
-pub(crate) const PAGE: usize = PAGE_SIZE as usize;
+pub const PAGE_SIZE: u64 = PAGE as u64;
+pub(crate) const PAGE: usize = 4096;
 
 /// Number of pages that `size` bytes take: an empty component takes one.
 pub const fn pages_of(size: u64) -> u64 {

@@ -3,6 +3,7 @@
 use crate::image::read_at;
 use crate::layout::{MAX_HEADER, SHORT_PSW, STAGE3A};
 use crate::lists::Lists;
+use crate::page::PAGE;
 use crate::pipeline::{Chunk, digest_beside};
 use crate::{Difference, Error, Image, Loader, Metadata, PAGE_SIZE, decrypt_header};
 use sehdr::METADATA_OFFSET;
@@ -123,7 +124,7 @@ pub fn stage3a(image: &Image, file: &mut (impl Read + Seek)) -> Result<Vec<u8>, 
 }
 
 /// What a page of a gap is.
-static ZEROS: [u8; PAGE_SIZE as usize] = [0; PAGE_SIZE as usize];
+static ZEROS: [u8; PAGE] = [0; PAGE];
 
 fn check_gaps(image: &Image, file: &mut (impl Read + Seek), loader_end: u64) -> Result<(), Error> {
     let mut parts = vec![

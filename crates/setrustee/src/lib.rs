@@ -1,4 +1,15 @@
 #![forbid(unsafe_code)]
+// What others wrote is taken apart here: nothing that can panic or cut a number off, without a reason beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 //! Secure Execution in Confidential Containers: the formats of Trustee, the key broker, as far as they concern us.
 //!
 //! A guest proves to Trustee's Secure Execution verifier what it is, and gets resources for it, such as the add-secret

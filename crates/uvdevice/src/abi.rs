@@ -146,6 +146,7 @@ impl Command {
         [Self::Info, Self::Attest, Self::AddSecret, Self::ListSecrets, Self::LockSecrets, Self::RetrieveSecret];
 
     /// The `request` of `ioctl(2)`: read and write, type `u`, size of [`ControlBlock`].
+    #[expect(clippy::cast_possible_truncation, reason = "64 bytes")]
     pub const fn request(self) -> u32 {
         const READ_WRITE: u32 = 3 << 30;
         READ_WRITE | (size_of::<ControlBlock>() as u32) << 16 | (b'u' as u32) << 8 | self as u32

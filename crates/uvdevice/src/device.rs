@@ -164,6 +164,8 @@ impl<D: Driver> Ultravisor for UvDevice<D> {
     fn attest(&self, input: &AttestInput<'_>) -> Result<Attested, Error> {
         check_length("an attestation request", input.request.len(), 1, ARCB_MAX)?;
         check_length("user data", input.user_data.len(), 0, USER_DATA_MAX)?;
+        // The check above is stricter.
+        let user_data_len = u16::try_from(input.user_data.len()).unwrap_or(u16::MAX);
         check_length("a measurement", input.measurement_size, 1, MEASUREMENT_MAX)?;
         check_length("additional data", input.additional_size, 0, ADDITIONAL_MAX)?;
         self.info()?.require(Command::Attest)?;
@@ -175,7 +177,7 @@ impl<D: Driver> Ultravisor for UvDevice<D> {
         let mut call = AttestCall {
             request: input.request,
             user_data,
-            user_data_len: input.user_data.len() as u16,
+            user_data_len,
             measurement: &mut measurement,
             additional: &mut additional,
             additional_len: 0,

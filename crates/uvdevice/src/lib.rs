@@ -1,4 +1,15 @@
 #![deny(unsafe_code)]
+// What others wrote is taken apart here: nothing that can panic or cut a number off, without a reason beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 //! The kernel's `uvdevice`, `/dev/uv`: how a Secure Execution guest talks to the ultravisor.
 //!
 //! ```text

@@ -38,7 +38,7 @@ impl Surroundings {
         Ok(Some(Self {
             psw: part(file, 0, 8)?,
             metadata,
-            ipib_at: usize::try_from(ipib_at).unwrap_or(usize::MAX),
+            ipib_at: place(ipib_at),
             ipib: part(file, ipib_at, Ipib::MAX_SIZE + 1)?,
             stage3a,
             size: file.seek(SeekFrom::End(0))?,
@@ -49,7 +49,7 @@ impl Surroundings {
     /// Adds all to the fields of the header, whose plaintext control flags are `flags`.
     pub(crate) fn walk<'a>(&'a self, header: &mut Walker<'a>, flags: u64) -> Result<(), ReadError> {
         self.walk_loader(header)?;
-        let mut metadata = header.beside(&self.metadata, METADATA_OFFSET as usize);
+        let mut metadata = header.beside(&self.metadata, place(METADATA_OFFSET));
         metadata.fields(Metadata::FIELDS)?;
         header.adopt(metadata);
         let mut ipib = header.beside(&self.ipib, self.ipib_at);
@@ -74,8 +74,8 @@ impl Surroundings {
             let whose =
                 if Loader::own().has_stage3a(&self.stage3a) { "that of pvtools" } else { "not that of pvtools" };
             let what = Value::Text("(program)".to_owned());
-            header.note_elsewhere(STAGE3A as usize, code, "stage3a", what, &format!("boot loader, {whose}"));
-            let mut walker = header.beside(arguments, STAGE3A as usize + code);
+            header.note_elsewhere(place(STAGE3A), code, "stage3a", what, &format!("boot loader, {whose}"));
+            let mut walker = header.beside(arguments, place(STAGE3A).saturating_add(code));
             walker.fields_of("stage3a: ", Loader::STAGE3A_ARGUMENTS)?;
             header.adopt(walker);
         }
@@ -92,14 +92,18 @@ impl Surroundings {
                 ipib.warn(format!("component {number} lies beyond the end of the file"));
                 continue;
             }
-            // What fits a file fits the reports of it.
-            let [address, size] = [address, size].map(|word| usize::try_from(word).unwrap_or(usize::MAX));
+            let [address, size] = [place(address), place(size)];
             let meaning = Kind::of_prefix(prefix).map_or(String::new(), |kind| format!("{kind}, by its tweak prefix"));
             let value = if is_encrypted { Value::Encrypted } else { Value::Text("(not encrypted)".to_owned()) };
             ipib.note_elsewhere(address, size, &format!("component {number}"), value, &meaning);
         }
         ipib.trailing("IPIB")
     }
+}
+
+/// A place in a file, or a size, as reports have it.
+fn place(word: u64) -> usize {
+    usize::try_from(word).unwrap_or(usize::MAX)
 }
 
 /// `size` bytes at `offset`, or as many as there are.

@@ -1,4 +1,15 @@
 #![forbid(unsafe_code)]
+// What others wrote is taken apart here: nothing that can panic or cut a number off, without a reason beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 //! Explains Secure Execution files field by field: what a file is, and what every byte of it means.
 //!
 //! [`explain`] recognises the file and gives a [`Report`]: fields in file order with offset, size, value and

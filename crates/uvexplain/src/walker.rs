@@ -118,7 +118,9 @@ impl<'a> Walker<'a> {
                 let meaning = known.map(|known| format!("host key of '{}'", known.name));
                 (Value::Bytes(bytes.to_vec()), meaning.unwrap_or_default())
             }
-            FieldKind::SecretKind => (Value::Number(number), secret_kind(number as u16)),
+            FieldKind::SecretKind => {
+                (Value::Number(number), u16::try_from(number).map_or_else(|_| String::new(), secret_kind))
+            }
             FieldKind::SecretId => {
                 let id = <[u8; 32]>::try_from(bytes).map(SecretId::from).ok();
                 let name = id.as_ref().and_then(SecretId::as_name);
@@ -167,7 +169,7 @@ impl<'a> Walker<'a> {
             self.note(size, "reserved", Value::Zeros);
             return Ok(());
         }
-        let at = self.base + self.reader.offset() - size;
+        let at = self.base.saturating_add(self.reader.offset() - size);
         self.note(size, "reserved", Value::Bytes(bytes.to_vec()));
         self.warn(format!("the reserved field at {at:#x} is not zero"));
         Ok(())

@@ -69,13 +69,13 @@ impl Field {
 /// ```
 pub const fn end(fields: &[Field]) -> usize {
     let Some(first) = fields.first() else { return 0 };
-    let (mut index, mut end) = (0, first.offset);
-    while index < fields.len() {
-        if fields[index].offset != end {
+    let (mut rest, mut end) = (fields, first.offset);
+    while let [field, others @ ..] = rest {
+        if field.offset != end {
             return 0;
         }
-        end += fields[index].size;
-        index += 1;
+        end += field.size;
+        rest = others;
     }
     end
 }

@@ -10,7 +10,10 @@ fn fuzz(bytes: &[u8]) {
     let chosen = PARTS.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
     let flags = chosen.fold(AttestationFlags::default(), |flags, (_, part)| flags.with(part.flag.into()));
     match AdditionalData::parse(bytes, flags) {
-        Ok(data) => assert_eq!(AdditionalData::size(flags) + data.unrecognized().len(), bytes.len()),
+        Ok(data) => {
+            assert_eq!(AdditionalData::size(flags) + data.unrecognized().len(), bytes.len());
+            assert_eq!(data.parts().map(|(_, bytes)| bytes.len()).sum::<usize>(), AdditionalData::size(flags));
+        }
         Err(_) => assert!(bytes.len() < AdditionalData::size(flags)),
     }
 }

@@ -5,12 +5,25 @@ use libfuzzer_sys::fuzz_target;
 use setrustee::verifier::check_environment;
 use setrustee::{Error, MAX_RESOURCE, RequestContext, ResourcePath, SecretIdentity, SecretPair, mkvp, parse_secret_id};
 
+/// Images and machines that no request is for.
+fn strange() -> RequestContext {
+    let tags = sehdr::BootTags {
+        page_list_digest: [0; 64],
+        address_list_digest: [0; 64],
+        tweak_list_digest: [0; 64],
+        tag: [0; 16],
+    };
+    RequestContext { images: vec![tags], host_keys: vec![uvtypes::HostKeyHash::sha256([0; 32])] }
+}
+
 fn fuzz(bytes: &[u8]) {
     // A pair is split where the first byte says, in steps of eight bytes.
     if let Some((place, rest)) = bytes.split_first() {
         let (secret, id) = rest.split_at(rest.len().min(usize::from(*place) * 8));
-        for finding in SecretPair::check_stored("pair", secret, id, &RequestContext::default()) {
-            assert!(!finding.to_string().contains(char::is_control));
+        for context in [RequestContext::default(), strange()] {
+            for finding in SecretPair::check_stored("pair", secret, id, &context) {
+                assert!(!finding.to_string().contains(char::is_control));
+            }
         }
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };

@@ -93,9 +93,9 @@ fn is_stream(metadata: &Metadata) -> bool {
     kind.is_fifo() || kind.is_socket() || kind.is_char_device()
 }
 
-/// Whether an output goes to standard output, by any spelling.
-pub(crate) fn is_stdout(path: &Path) -> bool {
-    match Place::of(path, Privacy::Secret) {
+/// Whether an output goes to standard output, by any spelling; a public one, also by links.
+pub(crate) fn is_stdout(path: &Path, privacy: Privacy) -> bool {
+    match Place::of(path, privacy) {
         Ok(Place::Open(open)) => open == STDOUT,
         _ => false,
     }

@@ -69,6 +69,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Takes the kernel's lock, or says which process has it.
+#[expect(clippy::cast_possible_truncation, reason = "the C library's constants are 0, 1 and 2")]
 fn lock(file: &File, path: &Path) -> anyhow::Result<()> {
     /// The one who has it may end before it is asked for.
     const MOST_TRIES: usize = 8;

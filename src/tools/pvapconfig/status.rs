@@ -125,8 +125,10 @@ fn table(rows: &[Row<'_>], entries: &[Entry]) -> String {
     let head = ["APQN", "TYPE", "STATE", "MKVP", "SECRET", "ENTRY"].map(str::to_owned);
     let mut lines = vec![head];
     lines.extend(rows.iter().map(|row| row.cells(entries)));
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-    let widths = [0, 1, 2, 3, 4, 5].map(width);
+    let mut widths = [0; 6];
+    for line in &lines {
+        widths.iter_mut().zip(line).for_each(|(width, cell)| *width = cell.chars().count().max(*width));
+    }
     let mut text = String::new();
     for line in &lines {
         let cells: Vec<_> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
     let inputs = args.host_keys.inputs();
     output::refuse_overwriting(&args.output, &inputs)?;
     output::refuse_overwriting(&args.arpk, &inputs)?;
-    if output::is_stdout(&args.arpk) {
+    if output::is_stdout(&args.arpk, Privacy::Secret) {
         return Err(anyhow::anyhow!("the protection key cannot be written to standard output: name a file").into());
     }
     if output::same_target(&args.output, &args.arpk) {

@@ -50,7 +50,7 @@ impl Format {
     /// On standard output, what a terminal would act upon is escaped; a file has the text as it is.
     pub(super) fn for_output(self, text: String, output: &Path) -> String {
         match self {
-            _ if !output::is_stdout(output) => text,
+            _ if !output::is_stdout(output, Privacy::Public) => text,
             Self::Yaml => escaped_lines(&text).into_owned(),
             Self::Json => escaped_json(&text).into_owned(),
         }

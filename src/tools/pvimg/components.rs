@@ -134,12 +134,14 @@ impl Row {
             "tweak_prefix_hex": format!("{prefix:016x}"),
             "stored_sha256_hex": hex::encode(self.stored),
         });
-        if let Some(Plain { extent, digest, says }) = &self.plain {
-            row["plain"] =
+        if let (Some(Plain { extent, digest, says }), Some(row)) = (&self.plain, row.as_object_mut()) {
+            let mut plain =
                 json!({ "what": extent.kind.to_string(), "size": extent.size, "sha256_hex": hex::encode(digest) });
-            if let Some(says) = says {
-                row["plain"][if extent.kind == Kind::Kernel { "version" } else { "text" }] = json!(says);
+            if let (Some(says), Some(plain)) = (says, plain.as_object_mut()) {
+                let name = if extent.kind == Kind::Kernel { "version" } else { "text" };
+                plain.insert(name.to_owned(), json!(says));
             }
+            row.insert("plain".to_owned(), plain);
         }
         row
     }

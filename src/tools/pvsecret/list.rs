@@ -48,7 +48,7 @@ pub(super) fn run(args: &Arguments, system: &mut System) -> Result<(), Failure> 
         Format::Json => (serde_json::to_string_pretty(&JsonList::from(&list))? + "\n").into_bytes(),
     };
     match args.output.as_deref().or(args.positional_output.as_deref()) {
-        Some(path) if !output::is_stdout(path) => {
+        Some(path) if !output::is_stdout(path, Privacy::Public) => {
             output::write(path, &bytes, Privacy::Public, "list of secrets", system)?;
             system.status(&format!("Successfully wrote the list of secrets to '{}'", path.display()));
             Ok(())

@@ -21,9 +21,9 @@ pub(super) struct Targets {
 impl Targets {
     /// Where one ends and the next begins cannot be seen once bytes are among them. Text alone may be mixed.
     fn refuse_mixing_on_stdout(&self) -> anyhow::Result<()> {
-        let on_stdout = |path: &PathBuf| output::is_stdout(path);
-        let bytes =
-            [("the request", on_stdout(&self.request)), ("the secret", self.secret.as_ref().is_some_and(on_stdout))];
+        let on_stdout = |path: &PathBuf| output::is_stdout(path, Privacy::Public);
+        let secret = self.secret.as_ref().is_some_and(|path| output::is_stdout(path, Privacy::Secret));
+        let bytes = [("the request", on_stdout(&self.request)), ("the secret", secret)];
         let texts = [
             ("the name and id of the secret", self.identity.as_ref().is_some_and(on_stdout)),
             ("the hash of the policy", self.prints_hash),
@@ -56,17 +56,17 @@ impl Outputs {
     /// Refuses outputs that are one file, or one of the inputs, and bytes mixed with others on standard output.
     pub(super) fn plan(targets: Targets, inputs: &[&Path]) -> anyhow::Result<Self> {
         let all = [
-            ("the request", Some(&targets.request)),
-            ("the name and id of the secret", targets.identity.as_ref()),
-            ("the secret", targets.secret.as_ref()),
-            ("the TOC", targets.toc.as_ref()),
+            ("the request", Some(&targets.request), Privacy::Public),
+            ("the name and id of the secret", targets.identity.as_ref(), Privacy::Public),
+            ("the secret", targets.secret.as_ref(), Privacy::Secret),
+            ("the TOC", targets.toc.as_ref(), Privacy::Public),
         ];
-        let given: Vec<_> = all.into_iter().filter_map(|(what, path)| Some((what, path?))).collect();
-        for (number, (what, path)) in given.iter().enumerate() {
+        let given: Vec<_> = all.into_iter().filter_map(|(what, path, privacy)| Some((what, path?, privacy))).collect();
+        for (number, (what, path, privacy)) in given.iter().enumerate() {
             output::refuse_overwriting(path, inputs)?;
-            for (other_what, other) in given.iter().skip(number + 1) {
+            for (other_what, other, other_privacy) in given.iter().skip(number + 1) {
                 // Text may go there together with text.
-                let are_streams = output::is_stdout(path) && output::is_stdout(other);
+                let are_streams = output::is_stdout(path, *privacy) && output::is_stdout(other, *other_privacy);
                 if !are_streams && output::same_target(path, other) {
                     bail!("{what} and {other_what} would both be written to '{}'", path.display());
                 }

@@ -120,6 +120,7 @@ impl<'a> Instance<'a> {
         &self.queues
     }
 
+    #[expect(clippy::indexing_slicing, reason = "numbers are given out by this instance alone")]
     pub(super) fn queue(&self, number: usize) -> &'a Queue {
         self.queues[number]
     }
@@ -153,6 +154,7 @@ impl<'a> Instance<'a> {
     }
 
     /// How the queue of this number, one [of the kind](Self::of_kind), would serve the entry.
+    #[expect(clippy::indexing_slicing, reason = "numbers are given out by this instance alone")]
     pub(super) fn fit(&self, requirement: &Requirement<'_>, number: usize) -> Result<Fit, Misfit> {
         let queue = self.queue(number);
         match queue.state {

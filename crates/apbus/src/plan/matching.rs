@@ -19,6 +19,11 @@
 //! way to a slot so far: after the first round of the second path, slot 0 has (gain 8, from row 1); its holder, row 0, could
 //! move to slot 1, which gives slot 1 the label (gain 7, from row 1). Slot 1 is free, so the path ends there.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows, twins and taken have one length; there is a holder and a label for the slot of each edge"
+)]
+
 use std::ops::{Add, Sub};
 
 /// A slot that a row may have.

@@ -64,6 +64,7 @@ impl Places {
     }
 
     /// The slot and the exclusion of an EP11 queue.
+    #[expect(clippy::indexing_slicing, reason = "`new` saw all that is offered")]
     pub(super) fn on_card(&mut self, card: u8, mkvp: Mkvp, secret: SecretId) -> (usize, Option<usize>) {
         let (mkvp_place, secret_place) = (Place::MasterKey(card, mkvp), Place::Secret(card, secret));
         match self.rules[&(card, mkvp)] {
@@ -81,6 +82,7 @@ impl Places {
 }
 
 /// The rule for each master key of a card: the same one for all that hang together by secrets.
+#[expect(clippy::indexing_slicing, reason = "each key and each secret of a pair was entered above")]
 fn rules(pairs: &[(Mkvp, SecretId)], first: SlotRule) -> HashMap<Mkvp, Rule> {
     let mut keys_of: HashMap<SecretId, Vec<Mkvp>> = HashMap::new();
     let mut secrets_of: HashMap<Mkvp, Vec<SecretId>> = HashMap::new();

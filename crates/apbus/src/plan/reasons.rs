@@ -164,6 +164,7 @@ fn entry_unserved(instance: &Instance<'_>, in_use: &Use, entry: &Entry) -> Entry
     EntryUnserved::Obstacles { mode, queues: fitting, more }
 }
 
+#[expect(clippy::indexing_slicing, reason = "applicants are entries of the instance")]
 fn queue_unused(instance: &Instance<'_>, in_use: &Use, applicants: &Applicants<'_>, number: usize) -> QueueUnused {
     let queue = instance.queue(number);
     match (queue.mode, queue.state) {

@@ -20,6 +20,11 @@
 //! A matching under more conditions is never better than one under fewer. So what waits is ordered by its value, an upper
 //! bound for all that can come of it, and the search may stop at the first one that breaks nothing.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "each index was given out by what it is used on: candidates by their row, rows by their instance"
+)]
+
 use super::candidates::{Candidate, Row};
 use super::matching::{self, Edge};
 use crate::MAX_QUEUES;

@@ -127,6 +127,12 @@ fn claims(text: &Text) -> Vec<(usize, &str, usize)> {
     claims
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "the lowest 8 bits are meant, or the range was checked"
+)]
 fn judge_value(at: usize, name: &str, value: f64, is_default: bool, found: &mut impl FnMut(usize, Finding)) {
     if value.fract() != 0.0 || value.is_nan() {
         let problem = format!("the claim '{name}' has a value that is no whole number");

@@ -215,7 +215,8 @@ impl Exchange {
         file.extend(MAGIC);
         file.extend(VERSION_1.to_be_bytes());
         // Each part is far below 4 GiB.
-        let number = |file: &mut Vec<u8>, number: usize| file.extend((number as u32).to_be_bytes());
+        let number =
+            |file: &mut Vec<u8>, number: usize| file.extend(u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
         number(&mut file, size);
         file.extend([0; 8]);
         let mut offset = HEADER_SIZE;

@@ -121,10 +121,11 @@ fn measure(key: &[u8], nonce: Option<&[u8; 16]>, response: &Response, image: &Bo
     }
     hmac.update(&image.tag)?;
     hmac.update(response.cuid.as_bytes())?;
-    // The exchange file's limits keep both sizes far below what their fields hold.
-    hmac.update(&(response.user_data.len() as u16).to_be_bytes())?;
+    // The exchange file's limits keep both sizes far below what their fields hold. Another response has no measurement that
+    // this could be.
+    hmac.update(&u16::try_from(response.user_data.len()).unwrap_or(u16::MAX).to_be_bytes())?;
     hmac.update(&[0; 2])?;
-    hmac.update(&(response.additional.len() as u32).to_be_bytes())?;
+    hmac.update(&u32::try_from(response.additional.len()).unwrap_or(u32::MAX).to_be_bytes())?;
     hmac.update(&response.user_data)?;
     hmac.update(nonce.map_or(&[][..], |nonce| nonce))?;
     hmac.update(&response.additional)?;

@@ -67,10 +67,10 @@ pub const LAYOUTS: &[UserDataLayout] = &[
 ];
 
 const _: () = {
-    let mut index = 0;
-    while index < LAYOUTS.len() {
-        assert!(LAYOUTS[index].kind as usize == index && layout::end(LAYOUTS[index].fields) == AREA_SIZE);
-        index += 1;
+    let (mut rest, mut kind) = (LAYOUTS, 0);
+    while let [layout, others @ ..] = rest {
+        assert!(layout.kind == kind && layout::end(layout.fields) == AREA_SIZE);
+        (rest, kind) = (others, kind + 1);
     }
 };
 
