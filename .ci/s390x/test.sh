@@ -1,5 +1,5 @@
 #!/bin/sh
-# test.sh [--libraries | --all | CARGO TEST ARGUMENTS...]: builds the workspace for s390x and runs its tests under user-mode
+# test.sh [--libraries | --guest | --all | CARGO TEST ARGUMENTS...]: builds the workspace for s390x and runs its tests under user-mode
 # emulation: libraries, binaries and whole-program tests, the guest scenarios through the s390x preload library among
 # them (rustdoc 1.85 cannot cross-run examples; those run natively). Prints how many ran.
 #
@@ -13,13 +13,15 @@
 # With --libraries, the unit tests of all libraries alone: what .ci/run does. Whole-program tests have grown by some
 # (ptrace, servers, images) that nobody has tried under emulation yet.
 #
+# With --guest, the tests of what is done in a guest, with the program of a guest, as .ci/guest.sh runs them natively.
+#
 # PVTOOLS_S390X_SECONDS is how long the tests may run, once they are built: see boxed.sh.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd -P)
 chosen='' option=${1:-}
 case ${1:-} in
     --all) set -- -- --skip side_by_side::differences_in --skip side_by_side::files_that ;;
-    --libraries) shift ;;
+    --libraries | --guest) shift ;;
     '') set -- -- --skip as_recorded --skip every_situation_has --skip every_fault --skip every_combination --skip memory:: --skip side_by_side:: ;;
     *) chosen=1 ;;
 esac
@@ -37,7 +39,19 @@ whole='--lib --bins --tests --exclude pvsim' pvsims='--lib --bins --test cli --t
 export PVTOOLS_FAULT_STEP="${PVTOOLS_FAULT_STEP:-11}"
 # Emulated code is slow and compiling is not: optimise what runs.
 export CARGO_PROFILE_DEV_OPT_LEVEL="${CARGO_PROFILE_DEV_OPT_LEVEL:-1}"
-if [ -z "${PVTOOLS_S390X_BUILT:-}" ] && [ "$option" != --libraries ]; then
+if [ "$option" = --guest ]; then
+    [ "$whole" = '--lib --bins --tests' ] || exit 75
+    PVTOOLS_GUEST_PROGRAM=$(
+        PVTOOLS_CI=$(cd "$here/.." && pwd -P)
+        . "$here/setup.sh"
+        export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${PVTOOLS_CI%/*}/target/s390x}"
+        PATH=$S390X_LLD:$PATH "$PVTOOLS_CI/../packaging/guest.sh" s390x-unknown-linux-gnu "$here/cargo.sh"
+    )
+    export PVTOOLS_GUEST_PROGRAM
+    # The faults are those of the whole program.
+    set -- --package pvtools --test suite -- guest pvapconfig pvebc pvinfo zcrypt pvattest pvsecret_guest --skip every_fault
+    chosen=1
+elif [ -z "${PVTOOLS_S390X_BUILT:-}" ] && [ "$option" != --libraries ]; then
     "$here/cargo.sh" build --workspace --locked
 fi
 # shellcheck disable=SC2086 # several words
