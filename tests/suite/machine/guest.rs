@@ -160,10 +160,14 @@ fn every_scenario_goes_as_told_in_a_booted_kernel() {
     }
     // All that a kernel knows of the store is in the ultravisor: for these the firmware begins anew, and the kernel stays.
     Stage::with_inventory("{}").boot(&kernel, |stage| {
+        let first = std::mem::replace(&mut stage.scratch, Scratch::new());
         for scenario in &alike {
             stage.machine.reboot().unwrap();
+            // No files of the one before, neither here nor in the guest, which has them under the same path.
+            stage.scratch = Scratch::new();
             stage.play_steps(scenario, 0);
         }
+        stage.scratch = first;
     });
     println!("{} scenarios in {} boots", scenarios.len(), boots + 1);
 }
@@ -252,7 +256,7 @@ impl Stage {
     }
 
     /// Boots its machine, and does `work` there.
-    fn boot(&mut self, kernel: &Kernel, work: impl FnOnce(&Stage) + Send) {
+    fn boot(&mut self, kernel: &Kernel, work: impl FnOnce(&mut Stage) + Send) {
         let scratch = std::mem::replace(&mut self.scratch, Scratch::new());
         let folder = scratch.join("machine");
         self.scratch = kernel.boot(&self.machine, |agent, release| {
@@ -260,8 +264,8 @@ impl Stage {
             let booted = Booted { agent: RefCell::new(agent), retrieves };
             // With the header that it was started from.
             let machine = Machine::open(&folder).unwrap();
-            let stage = Stage { server: None, kernel: Some(booted), scratch, machine };
-            work(&stage);
+            let mut stage = Stage { server: None, kernel: Some(booted), scratch, machine };
+            work(&mut stage);
             let Stage { kernel, scratch, .. } = stage;
             (kernel.unwrap().agent.into_inner(), scratch)
         });
