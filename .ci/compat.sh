@@ -10,7 +10,7 @@ crates compat/s390-pv --target "$(rustc -vV | sed -n 's/^host: //p')"
 PVTOOLS_KEEP_MATRIX=$(mktemp -d)
 trap 'rm -rf "$PVTOOLS_KEEP_MATRIX"' EXIT
 export PVTOOLS_KEEP_MATRIX
-cargo test --locked --quiet --package hostkey --test matrix
-cargo test --locked --quiet --test suite certificate_matrix
+cargo test --locked --quiet --workspace --test matrix
+cargo test --locked --quiet --workspace --test suite certificate_matrix
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 cargo test --locked --manifest-path compat/s390-pv/Cargo.toml -- --nocapture 2>&1 | .ci/count-tests.sh "against s390_pv"

@@ -43,7 +43,7 @@ program=$(packaging/guest.sh "$target")
 case $program in /*) ;; *) program=$PWD/$program ;; esac
 looked_at "$target" "$program" 1200000
 starts '' "$program"
-PVTOOLS_GUEST_PROGRAM=$program cargo test --locked -q --test suite -- guest pvapconfig pvebc pvinfo zcrypt pvattest pvsecret_guest
+PVTOOLS_GUEST_PROGRAM=$program cargo test --locked -q --workspace --test suite -- guest pvapconfig pvebc pvinfo zcrypt pvattest pvsecret_guest
 
 on_s390x() (
     PVTOOLS_CI=$PWD/.ci

@@ -42,5 +42,6 @@ unshare --mount sh -eu -c '
     mount -t proc proc "$ROOT/proc"
     mount --bind "$CRATES" "$ROOT/home/dev/.cargo/registry"
     exec env -i HOME=/home/dev USER=dev LANG=C.UTF-8 PATH=/usr/bin:/usr/sbin:/bin CARGO_NET_OFFLINE=true \
+        $(env | grep -E "^(CARGO_INCREMENTAL|CARGO_PROFILE_DEV_DEBUG|RUST_TEST_THREADS)=[0-9]+$") \
         chroot --userspec=1000:1000 "$ROOT" sh /test
 ' 2>&1 | .ci/count-tests.sh "in a clean Debian 12"
