@@ -40,7 +40,7 @@ export PVTOOLS_FAULT_STEP="${PVTOOLS_FAULT_STEP:-11}"
 # Emulated code is slow and compiling is not: optimise what runs.
 export CARGO_PROFILE_DEV_OPT_LEVEL="${CARGO_PROFILE_DEV_OPT_LEVEL:-1}"
 if [ "$option" = --guest ]; then
-    [ "$whole" = '--lib --bins --tests' ] || exit 75
+    case $whole in *--tests*) ;; *) exit 75 ;; esac
     PVTOOLS_GUEST_PROGRAM=$(
         PVTOOLS_CI=$(cd "$here/.." && pwd -P)
         . "$here/setup.sh"
@@ -48,8 +48,10 @@ if [ "$option" = --guest ]; then
         PATH=$S390X_LLD:$PATH "$PVTOOLS_CI/../packaging/guest.sh" s390x-unknown-linux-gnu "$here/cargo.sh"
     )
     export PVTOOLS_GUEST_PROGRAM
-    # The faults are those of the whole program.
-    set -- --package pvtools --test suite -- guest pvapconfig pvebc pvinfo zcrypt pvattest pvsecret_guest --skip every_fault
+    # The faults are those of the whole program; trouble and a hostile host mean some hundred starts a test, and nothing
+    # there depends on the byte order.
+    set -- --package pvtools --test suite -- guest pvapconfig:: pvebc pvinfo zcrypt pvattest pvsecret_guest \
+        --skip every_fault --skip a_hostile_host
     chosen=1
 elif [ -z "${PVTOOLS_S390X_BUILT:-}" ] && [ "$option" != --libraries ]; then
     "$here/cargo.sh" build --workspace --locked
