@@ -503,8 +503,11 @@ fn a_killed_one_that_nobody_waited_for_stops_nobody() {
         std::thread::yield_now();
     }
     first.kill().unwrap();
-    let stat = format!("/proc/{}/stat", first.id());
-    while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+    let folder = format!("/proc/{}", first.id());
+    let is_dead = || fs::read_to_string(format!("{folder}/stat")).unwrap().contains(") Z ");
+    // A thread that is still in a write to the bus has the lock.
+    let is_alone = || fs::read_dir(format!("{folder}/task")).unwrap().count() == 1;
+    while !is_dead() || !is_alone() {
         std::thread::yield_now();
     }
     assert!(guest.lock_file().exists());
