@@ -1,6 +1,7 @@
 #!/bin/sh
 # dist.sh: everything a distribution touches: deb and rpm packages, the deb's life in a clean Debian 12 and beside
-# Debian's s390-tools, a guest's initial ramdisks, and a build without a network. Needs root (chroot, network namespace; what is missing is installed).
+# Debian's s390-tools, a guest's initial ramdisks, and a build without a network. Needs root (chroot, network namespace;
+# what is missing is installed).
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/fetch.sh

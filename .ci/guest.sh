@@ -1,7 +1,7 @@
 #!/bin/sh
 # guest.sh: builds the program of a guest, for this machine and for s390x, looks at its size and at the libraries that it
-# links, and runs the tests of what a guest does with it; for s390x, a handful under emulation
-# (.ci/s390x/test.sh --guest runs all).
+# links, and runs the tests of what a guest does with it; for s390x, a handful under emulation (.ci/s390x/test.sh --guest
+# runs more).
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/fetch.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
-# test.sh [--libraries | --guest | --all | CARGO TEST ARGUMENTS...]: builds the workspace for s390x and runs its tests under user-mode
-# emulation: libraries, binaries and whole-program tests, the guest scenarios through the s390x preload library among
+# test.sh [--libraries | --guest | --all | CARGO TEST ARGUMENTS...]: builds the workspace for s390x and runs its tests under
+# user-mode emulation: libraries, binaries and whole-program tests, the guest scenarios through the s390x preload library among
 # them (rustdoc 1.85 cannot cross-run examples; those run natively). Prints how many ran.
 #
 # Left out are, also with --all, pvsim's tests that lead the host's own programs (cat, Python, C) into the guest: these
@@ -13,7 +13,8 @@
 # With --libraries, the unit tests of all libraries alone: what .ci/run does. Whole-program tests have grown by some
 # (ptrace, servers, images) that nobody has tried under emulation yet.
 #
-# With --guest, the tests of what is done in a guest, with the program of a guest, as .ci/guest.sh runs them natively.
+# With --guest, the tests of what is done in a guest, with the program of a guest: those of .ci/guest.sh but for the ones
+# that start it some hundred times each. A whole run of them was not seen yet.
 #
 # PVTOOLS_S390X_SECONDS is how long the tests may run, once they are built: see boxed.sh.
 set -eu
